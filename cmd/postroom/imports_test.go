@@ -1,0 +1,72 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// mayImport is the architecture: which of our packages each one may import.
+// Changing it is changing the architecture, so do it on purpose.
+var mayImport = map[string][]string{
+	"migrations":                   {},
+	"store/mail":                   {},
+	"smtpd/wire":                   {},
+	"delivery/resolver":            {},
+	"store":                        {"store/mail"},
+	"store/auth":                   {"store", "store/mail"},
+	"store/admin":                  {"store", "store/auth", "store/mail"},
+	"store/sqlite":                 {"store", "store/mail", "migrations"},
+	"store/storetest":              {"store", "store/mail"},
+	"smtpd/policy":                 {"store", "store/mail"},
+	"smtpd":                        {"smtpd/policy", "smtpd/wire", "store", "store/auth", "store/mail"},
+	"pop3d":                        {"smtpd/wire", "store", "store/auth", "store/mail"},
+	"delivery/route":               {"store/mail"},
+	"delivery/dsn":                 {"store/mail"},
+	"delivery/smtpclient":          {"smtpd/wire", "store/mail"},
+	"delivery/smtpclient/smtptest": {},
+	"delivery":                     {"delivery/dsn", "delivery/route", "delivery/smtpclient", "store", "store/mail"},
+	"web":                          {"store", "store/admin", "store/auth", "store/mail"},
+	"cmd/postroom/bench":           {},
+	"cmd/postroom": {
+		"cmd/postroom/bench", "delivery", "delivery/resolver", "delivery/route", "pop3d", "smtpd", "smtpd/policy",
+		"store", "store/admin", "store/auth", "store/mail", "store/sqlite", "web",
+	},
+}
+
+func TestImports(t *testing.T) {
+	const module, root = "postroom/", "../.."
+	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+			return err
+		}
+		dir, err := filepath.Rel(root, filepath.Dir(file))
+		if err != nil {
+			return err
+		}
+		pkg := path.Clean(filepath.ToSlash(dir))
+		allowed, known := mayImport[pkg]
+		if !known {
+			t.Errorf("%s: package %s is missing from mayImport", file, pkg)
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range f.Imports {
+			imported, ours := strings.CutPrefix(strings.Trim(spec.Path.Value, `"`), module)
+			if ours && !slices.Contains(allowed, imported) {
+				t.Errorf("%s: %s may not import %s", file, pkg, imported)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

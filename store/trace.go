@@ -1,0 +1,88 @@
+package store
+
+import "time"
+
+// An Event is one step on the way of a message. Its details are flat: each kind
+// uses the few that it needs, and leaves the others out. No field ever holds a
+// password or a part of a message's content.
+type Event struct {
+	Time      time.Time `json:"time"`
+	Kind      Kind      `json:"kind"`
+	Recipient string    `json:"recipient,omitempty"`
+
+	// Who spoke to us: accepted, rejected, collected, deleted.
+	Client   string `json:"client,omitempty"`   // address of the other end
+	Helo     string `json:"helo,omitempty"`     // what it called itself
+	Protocol string `json:"protocol,omitempty"` // the word of a Received field (ESMTPSA), "pop3", "pop3s", "local"
+	Account  string `json:"account,omitempty"`  // who had logged in, or whose maildrop it is
+	Size     int64  `json:"size,omitempty"`     // octets as kept
+
+	// To whom we spoke: attempt, sent, deferred, bounced.
+	Host    string     `json:"host,omitempty"`
+	IP      string     `json:"ip,omitempty"`
+	TLS     string     `json:"tls,omitempty"`     // "TLS 1.3 TLS_AES_128_GCM_SHA256"; on an attempt without TLS "none"
+	Reply   string     `json:"reply,omitempty"`   // the remote's own words, or ours to a client
+	Outcome string     `json:"outcome,omitempty"` // of an attempt: "sent", "deferred", "failed"
+	Next    *time.Time `json:"next,omitempty"`    // deferred, queued: when it is tried again
+
+	Reason string     `json:"reason,omitempty"` // in words, for the admin
+	Report *MessageID `json:"report,omitempty"` // bounced, delayed: the report; of a report's "accepted": what it is about
+}
+
+// A Kind is the name of an event.
+type Kind string
+
+// The kinds of events.
+const (
+	Accepted  Kind = "accepted"
+	Delivered Kind = "delivered" // into a maildrop
+	Queued    Kind = "queued"
+	Attempt   Kind = "attempt"
+	Relayed   Kind = "sent" // a remote server took it
+	Postponed Kind = "deferred"
+	Bounced   Kind = "bounced"
+	Delayed   Kind = "delayed"   // its sender was told that it is late
+	Collected Kind = "collected" // RETR complete
+	Deleted   Kind = "deleted"
+	Rejected  Kind = "rejected"
+	Held      Kind = "held"
+	Released  Kind = "released"
+	Hastened  Kind = "retry" // the admin asked for an attempt now
+	Cancelled Kind = "cancelled"
+)
+
+// A Trail is the whole way of one message.
+type Trail struct {
+	ID       MessageID `json:"id"`
+	HeaderID string    `json:"message_id"`
+	At       time.Time `json:"time"`
+	From     string    `json:"from"`
+	To       []string  `json:"to"`
+	Events   []Event   `json:"events"`
+}
+
+// A Refusal is a message, or an attempt at one, that we did not take. It is
+// written when there is time, and may be lost in a crash.
+type Refusal struct {
+	ID       MessageID
+	HeaderID string
+	From     string
+	To       []string
+	Events   []Event // of kind Rejected
+}
+
+// A TrailQuery selects trails, newest first. What could be an ID, a Message-ID
+// or an address is looked up as each of them.
+type TrailQuery struct {
+	Text  string // an ID, a Message-ID with or without brackets, an address; empty: all
+	Limit int    // zero: 100
+}
+
+// Counts are the numbers of the first page.
+type Counts struct {
+	Domains, Accounts, Aliases int64
+	Queued, Held               int64     // recipients waiting in the queue; those of them that are held
+	Oldest                     time.Time // when the oldest of the queue came in; zero if there is none
+	Received, Delivered        int64     // today: messages accepted, entries put into maildrops
+	Sent, Bounced, Rejected    int64     // today: recipients
+}
