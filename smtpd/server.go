@@ -1,0 +1,93 @@
+// Package smtpd receives mail over SMTP, from other servers and from our own
+// users, and hands each complete message to the store.
+//
+// The protocol's commands and their order are go-smtp's. What it leaves open
+// stands around it: a connection that hands it one judged command line at a
+// time and reads the message itself, and a session that parses addresses and
+// parameters from the client's own words.
+package smtpd
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+
+	"postroom/smtpd/policy"
+	"postroom/store"
+	"postroom/store/mail"
+)
+
+// Mail is the part of the store that receiving needs.
+type Mail interface {
+	// NewMessageID returns an ID that was never returned before.
+	NewMessageID() store.MessageID
+	// Resolve says where mail for address goes. It fails with store.ErrNotFound
+	// if the domain is ours and the address is not, and with store.ErrRefused if
+	// its account takes none.
+	Resolve(ctx context.Context, address mail.Address) (store.Resolution, error)
+	// MaySend reports whether the account may send mail in the name of address.
+	MaySend(ctx context.Context, account store.AccountID, address mail.Address) (bool, error)
+	// Full reports that the disk is below its reserve.
+	Full() bool
+	// Accept makes the message durable. When it returns nil, the client may be
+	// told 250.
+	Accept(ctx context.Context, a store.Acceptance) error
+	// Refused notes what was not taken. It never blocks.
+	Refused(r store.Refusal)
+}
+
+// An Authenticator checks who a client is. A nil one in a Server means that no
+// AUTH is offered.
+type Authenticator interface {
+	// Track has end called once when the account may no longer be logged in.
+	Track(id store.AccountID, end func()) (untrack func())
+}
+
+// A Server serves SMTP on the listeners it is given. Its fields are set before
+// the first Serve and stay as they are.
+type Server struct {
+	Name       string // "smtp", "submission" or "submissions": for logs and the trace
+	Hostname   string // EHLO name, Received, Authentication-Results
+	Submission bool   // serve our own users: nothing without AUTH
+	Mail       Mail
+	Auth       Authenticator // nil: no AUTH
+	RequireTLS bool          // AUTH only over TLS
+	SCRAM      bool          // offer SCRAM-SHA-256 too
+	Rules      policy.Rules
+
+	TLS         *tls.Config // nil: no TLS
+	ImplicitTLS bool        // TLS from the first byte
+
+	Limits       Limits
+	ProxyTrusted []netip.Prefix // their connections must open with a PROXY header, nobody else's may
+	SpoolDir     string         // for messages too large for memory; empty: the system's folder
+
+	Log *slog.Logger     // nil: nothing is logged
+	Now func() time.Time // nil: time.Now
+}
+
+// Limits bound what one client can make the server do. A zero field means its
+// default; a negative number of connections means no limit.
+type Limits struct {
+	MessageBytes          int64         // 50,000,000: the largest message taken
+	Recipients            int           // 1,000: recipients of one message
+	Connections           int           // 2,000: at once, in all
+	ConnectionsPerAddress int           // 50: at once from one address; loopback is exempt
+	Idle                  time.Duration // 5 minutes: no byte for so long ends the session, in DATA too
+	Message               time.Duration // 60 minutes: from DATA to the final dot
+	MinRate               int           // 100: octets a second, on average since DATA
+	RateGrace             time.Duration // 60 seconds: how long MinRate may be missed at first
+	Write                 time.Duration // 1 minute: for a client to take our reply
+	Grace                 time.Duration // 10 seconds: for a DATA in progress when the server stops
+}
+
+// Serve accepts sessions on l until ctx ends. Then it closes l, ends idle
+// sessions with 421, lets those that are receiving a message finish within
+// Limits.Grace, and returns when all are gone. It returns nil after such a stop.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	<-ctx.Done()
+	return l.Close()
+}
