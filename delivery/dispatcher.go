@@ -1,0 +1,86 @@
+// Package delivery sends queued mail to other servers, retries what may still
+// succeed and reports what cannot. It decides when, where and how often; the
+// words on the wire are delivery/smtpclient's, the ways are delivery/route's.
+package delivery
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"postroom/delivery/route"
+	"postroom/delivery/smtpclient"
+	"postroom/store"
+	"postroom/store/mail"
+)
+
+// ErrOffline is what a Resolver or a Dialer returns, wrapped or not, when it is
+// not allowed to reach the host. The mail waits in the queue, with the error's
+// own text as its last reply.
+var ErrOffline = errors.New("nothing outside of this machine is contacted")
+
+// Queue is the part of the store that sending needs.
+type Queue interface {
+	// NewMessageID returns the identity of a report that is to be accepted.
+	NewMessageID() store.MessageID
+	// OpenMessage opens the body of a queued message. The caller closes it.
+	OpenMessage(ctx context.Context, id store.MessageID) (*store.Body, error)
+	// Claim returns due items and keeps them from other claims until they are
+	// settled. Claims do not survive a restart.
+	Claim(ctx context.Context, r store.ClaimRequest) ([]store.QueueItem, error)
+	// NextDue returns when the earliest unclaimed item comes due.
+	NextDue(ctx context.Context) (at time.Time, ok bool, err error)
+	// Settle records outcomes and reports in one step and ends their claims. The
+	// claims stay if it fails.
+	Settle(ctx context.Context, s store.Settlement) error
+	// QueueChanged signals, at least once after each commit that adds or hastens
+	// an item, that Claim may have something new.
+	QueueChanged() <-chan struct{}
+}
+
+// Directory is the part of the store that says where a report goes.
+type Directory interface {
+	Resolve(ctx context.Context, address mail.Address) (store.Resolution, error)
+}
+
+// Resolver looks up hosts; *net.Resolver is one, delivery/resolver has a better
+// one. A name that doesn't exist is a *net.DNSError with IsNotFound; a name
+// without such records is an empty list or the same error; any other error is
+// temporary.
+type Resolver = route.Resolver
+
+// Dialer connects to a remote host; *net.Dialer is one.
+type Dialer = smtpclient.Dialer
+
+// A Dispatcher keeps the queue moving. Its fields are not changed while it runs.
+type Dispatcher struct {
+	Hostname  string // our name in EHLO and in reports
+	Queue     Queue
+	Directory Directory
+	Resolver  Resolver
+	Dialer    Dialer
+	Schedule  Schedule
+
+	Concurrency    int // connections in all; zero: 100
+	PerDestination int // and to one destination; zero: 5
+
+	Port                int    // of other servers; zero: 25
+	PrivateDestinations bool   // may DNS name hosts on loopback and private addresses?
+	Smarthost           string // "host:port": everything goes there; empty: by MX
+	FallbackRelay       string // "host:port": tried when no MX of a domain can be reached
+	// Listening are the addresses on which we take mail from other servers. A
+	// host that is one of them is ourselves; an unspecified address stands for
+	// all of this machine's.
+	Listening []netip.AddrPort
+
+	ConnectTimeout time.Duration // zero: 30 s
+	CommandTimeout time.Duration // for each answer and each write; zero: 5 min
+	Grace          time.Duration // for attempts under way when Run is to stop; zero: 8 s
+	TLS            *tls.Config   // what client connections start from; nil: the defaults
+
+	Log *slog.Logger     // nil: nothing is logged
+	Now func() time.Time // nil: time.Now
+}
