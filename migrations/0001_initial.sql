@@ -28,6 +28,8 @@ CREATE TABLE account (
   UNIQUE (domain, local)
 ) STRICT;
 
+CREATE INDEX account_local ON account (local); -- logging in with the local part alone
+
 CREATE TABLE app_password (
   id        INTEGER PRIMARY KEY AUTOINCREMENT,
   account   INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
@@ -143,8 +145,20 @@ CREATE TABLE event (
   PRIMARY KEY (trail, seq)
 ) STRICT, WITHOUT ROWID;
 
--- Keys to find trails by: addresses and Message-IDs, written a little later than
--- the trails themselves, many at a time; indexed_to in setting says how far.
+-- Trails that trail_key doesn't know yet. A watermark over ids would not do: ids
+-- are given out before their transactions commit, in another order.
+CREATE TABLE trail_new (
+  trail INTEGER PRIMARY KEY
+) STRICT;
+
+-- +goose StatementBegin
+CREATE TRIGGER trail_inserted AFTER INSERT ON trail BEGIN
+  INSERT OR IGNORE INTO trail_new (trail) VALUES (new.id);
+END;
+-- +goose StatementEnd
+
+-- Keys to find trails by, written a little later than the trails themselves, many
+-- at a time: 'a:' and the key of an address, 'm:' and a Message-ID.
 CREATE TABLE trail_key (
   key   TEXT    NOT NULL,
   trail INTEGER NOT NULL,
@@ -169,3 +183,5 @@ CREATE TABLE web_session (
   data    BLOB    NOT NULL,
   expires INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX web_session_expires ON web_session (expires);

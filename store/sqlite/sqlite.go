@@ -49,6 +49,9 @@ type Store struct {
 	writeDB *sql.DB
 	readDB  *sql.DB
 	writer  *writer
+
+	usage     usage          // how full each maildrop is
+	directory directoryCache // answers about addresses
 }
 
 // Open opens the database in opts.Dir, makes it if there is none, and brings its
@@ -97,7 +100,7 @@ func (s *Store) open(ctx context.Context) error {
 	}
 	s.readDB = openReaders(s.path(), max(4, 2*runtime.NumCPU()))
 	s.writer = newWriter(conn, nil)
-	return nil
+	return s.loadUsage(ctx)
 }
 
 // Close commits what has been taken, refuses the rest with store.ErrClosed and
