@@ -1,0 +1,187 @@
+// Package auth checks passwords, in one place for SMTP, POP3 and the web page.
+// It knows no protocol and no database, blocks nobody and counts no failures.
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"runtime"
+	"time"
+
+	"postroom/store"
+)
+
+// Errors of a login. Any other error is our own trouble.
+var (
+	// ErrDenied is one answer for all: no such account, wrong password, disabled.
+	ErrDenied = errors.New("login denied")
+	// ErrBusy says that too many passwords are being checked at the moment.
+	ErrBusy = errors.New("too many logins at once")
+)
+
+// Accounts is what the Authenticator asks of the store.
+type Accounts interface {
+	// AccountByLogin finds the account that a login name means, or fails with
+	// store.ErrNotFound.
+	AccountByLogin(ctx context.Context, login string) (store.Account, error)
+	// AppPasswordByHash finds an app password, or fails with store.ErrNotFound.
+	AppPasswordByHash(ctx context.Context, hash [32]byte) (store.AppPassword, error)
+	// TouchAppPassword notes when an app password was last used.
+	TouchAppPassword(ctx context.Context, id int64, at time.Time) error
+}
+
+// Options say how an Authenticator works. The zero Options are good.
+type Options struct {
+	SCRAM bool             // keep keys for SCRAM-SHA-256 with new passwords
+	Slots int              // passwords hashed at once, each in about 20 MB of memory; zero: GOMAXPROCS
+	Now   func() time.Time // nil: time.Now
+	Log   *slog.Logger     // nil: nothing is logged
+}
+
+// An Authenticator checks login names and passwords. It may be used by many
+// goroutines at once.
+type Authenticator struct {
+	accounts   Accounts
+	scram      bool
+	now        func() time.Time
+	log        *slog.Logger
+	slots      *slots
+	remembered *remembered
+	sessions   sessions
+	decoy      decoy
+	derive     func(password string, salt []byte, p params) []byte // argon2id; tests count its calls
+}
+
+// New returns an Authenticator for accounts.
+func New(accounts Accounts, opts Options) *Authenticator {
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Slots == 0 {
+		opts.Slots = runtime.GOMAXPROCS(0)
+	}
+	return &Authenticator{
+		accounts:   accounts,
+		scram:      opts.SCRAM,
+		now:        opts.Now,
+		log:        opts.Log,
+		slots:      newSlots(opts.Slots),
+		remembered: newRemembered(),
+		decoy:      newDecoy(),
+		derive:     derive,
+	}
+}
+
+// An Attempt is one try to log in.
+type Attempt struct {
+	Login    string // an address, or a local part alone
+	Password string
+	Client   netip.Addr
+	Protocol string // "smtp", "submission", "submissions", "pop3", "pop3s", "web"
+	Web      bool   // it opens the web page, for which app passwords don't count; so does Protocol "web"
+}
+
+func (t Attempt) web() bool { return t.Web || t.Protocol == "web" }
+
+// Login returns the account that an attempt opens. It fails with ErrDenied if the
+// name or the password is wrong or the account is disabled, which all take the
+// same time, and with ErrBusy if too many other passwords are waiting to be
+// checked. The password of an earlier login and app passwords never wait.
+func (a *Authenticator) Login(ctx context.Context, attempt Attempt) (store.Account, error) {
+	account, err := a.find(ctx, attempt.Login)
+	if err != nil {
+		return store.Account{}, err
+	}
+	opens, err := a.opens(ctx, account, attempt)
+	if err != nil {
+		return store.Account{}, err
+	}
+	if !opens {
+		a.log.Info("login denied", "remote", attempt.Client, "protocol", attempt.Protocol, "account", account.Address.String())
+		return store.Account{}, ErrDenied
+	}
+	return account, nil
+}
+
+// find returns the account that may log in under a name; the zero Account, which
+// no password opens, if there is none.
+func (a *Authenticator) find(ctx context.Context, login string) (store.Account, error) {
+	account, err := a.accounts.AccountByLogin(ctx, login)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return store.Account{}, nil
+	case err != nil:
+		return store.Account{}, fmt.Errorf("find account: %w", err)
+	case account.Disabled:
+		return store.Account{Address: account.Address}, nil
+	}
+	return account, nil
+}
+
+// opens reports whether the attempt's password is one of account's.
+func (a *Authenticator) opens(ctx context.Context, account store.Account, attempt Attempt) (bool, error) {
+	if account.ID != 0 && !attempt.web() {
+		if ok, err := a.isAppPassword(ctx, account, attempt.Password); ok || err != nil {
+			return ok, err
+		}
+	}
+	mark := a.remembered.mark(account, attempt.Password)
+	if account.ID != 0 && a.remembered.has(mark, a.now()) {
+		return true, nil
+	}
+	ok, err := a.check(ctx, account, attempt)
+	if !ok || err != nil {
+		return false, err
+	}
+	// The password may have been changed, and Forget called, while it was hashed.
+	now, err := a.find(ctx, attempt.Login)
+	if err != nil || now.ID != account.ID || now.Secret != account.Secret {
+		return false, err
+	}
+	a.remembered.add(account.ID, mark, a.now())
+	return true, nil
+}
+
+// check hashes the attempt's password, at the same cost whether or not there is
+// an account.
+func (a *Authenticator) check(ctx context.Context, account store.Account, attempt Attempt) (bool, error) {
+	if err := a.slots.acquire(ctx, network(attempt.Client)); err != nil {
+		return false, err
+	}
+	defer a.slots.release()
+	stored, ok := parseHash(account.Secret.Hash)
+	if !ok || len(attempt.Password) > maxPassword {
+		stored = a.decoy.hash
+	}
+	return stored.equal(a.derive(attempt.Password, stored.salt, stored.params)), nil
+}
+
+// isAppPassword reports whether a password is one of account's app passwords,
+// and notes its use.
+func (a *Authenticator) isAppPassword(ctx context.Context, account store.Account, password string) (bool, error) {
+	hash, ok := hashAppPassword(password)
+	if !ok {
+		return false, nil
+	}
+	found, err := a.accounts.AppPasswordByHash(ctx, hash)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("find app password: %w", err)
+	case found.Account != account.ID:
+		return false, nil
+	}
+	if now := a.now(); now.Sub(found.LastUsed) >= time.Hour {
+		if err := a.accounts.TouchAppPassword(ctx, found.ID, now); err != nil {
+			a.log.Warn("use of an app password not noted", "account", account.Address.String(), "err", err)
+		}
+	}
+	return true, nil
+}
