@@ -6,8 +6,8 @@ import "time"
 // uses the few that it needs, and leaves the others out. No field ever holds a
 // password or a part of a message's content.
 type Event struct {
-	Time      time.Time `json:"time"`
-	Kind      Kind      `json:"kind"`
+	Time      time.Time `json:"time,omitzero"`
+	Kind      Kind      `json:"kind,omitempty"`
 	Recipient string    `json:"recipient,omitempty"`
 
 	// Who spoke to us: accepted, rejected, collected, deleted.

@@ -14,6 +14,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -33,10 +35,14 @@ const DefaultPageSize = 4096
 type Options struct {
 	Dir      string           // the data folder; made, with rights for its owner alone, if it isn't there
 	Expire   time.Duration    // how long a queued recipient is tried; zero: 5 days
-	Reserve  int64            // octets of disk to keep free: below it Accept fails with store.ErrDiskFull
+	Reserve  int64            // octets of disk to keep free, 2 % of the disk if that is less: below it Accept fails with store.ErrDiskFull
 	PageSize int              // of a new database; zero: DefaultPageSize
 	Log      *slog.Logger     // nil: nothing is logged
 	Now      func() time.Time // nil: time.Now
+
+	KeepTrace    time.Duration // how long the trace of accepted mail is kept; zero: forever
+	KeepRefused  time.Duration // how long the trace of refused mail is kept; zero: forever
+	MostRefusals int64         // how many refusals are kept at the most; zero: no bound
 }
 
 // A Store is an open database. Its methods may be called by many goroutines at
@@ -46,19 +52,44 @@ type Store struct {
 	log     *slog.Logger
 	now     func() time.Time
 	lock    *os.File
-	writeDB *sql.DB
-	readDB  *sql.DB
+	writeDB *sql.DB // replaced, as readers is, when the database is opened again
+	readers atomic.Pointer[readers]
+	checkDB atomic.Pointer[sql.DB] // the checkpointer's connection
 	writer  *writer
 
 	usage     usage          // how full each maildrop is
 	directory directoryCache // answers about addresses
+	claims    claims
+	staged    staged
+	notes     notes
+	disk      diskGauge
+	checks    checkpointer
+	backup    sync.Mutex // one backup at a time
+
+	lastID       atomic.Int64 // the last message id that was given out
+	nextChunk    atomic.Int64 // the last chunk id that was given out
+	queueChanged chan struct{}
+	reapWanted   chan struct{}
+	stop         context.CancelFunc // ends the background work
+	background   sync.WaitGroup
 }
 
 // Open opens the database in opts.Dir, makes it if there is none, and brings its
 // schema up to date. It fails with store.ErrLocked if another process has it
 // open, and with store.ErrNewer if a newer version of postroom wrote it.
 func Open(ctx context.Context, opts Options) (*Store, error) {
-	s := &Store{opts: opts, log: opts.Log, now: opts.Now}
+	s := &Store{
+		opts:         opts,
+		log:          opts.Log,
+		now:          opts.Now,
+		claims:       claims{items: make(map[store.QueueID]bool)},
+		notes:        notes{soon: make(chan struct{}, 1)},
+		disk:         diskGauge{dir: opts.Dir, reserve: opts.Reserve},
+		checks:       checkpointer{wanted: make(chan struct{}, 1)},
+		queueChanged: make(chan struct{}, 1),
+		reapWanted:   make(chan struct{}, 1),
+	}
+	s.notes.write = s.writeNotes
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -79,8 +110,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		return nil, err
 	}
 	if err := s.open(ctx); err != nil {
-		s.lock.Close()
-		return nil, err
+		return nil, errors.Join(err, s.lock.Close())
 	}
 	return s, nil
 }
@@ -88,27 +118,105 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 func (s *Store) path() string { return filepath.Join(s.opts.Dir, FileName) }
 
 func (s *Store) open(ctx context.Context) error {
-	s.writeDB = openWriter(s.path(), s.opts.PageSize)
-	if err := migrate(ctx, s.writeDB); err != nil {
-		s.writeDB.Close()
+	conn, err := s.connect(ctx)
+	if err != nil {
 		return err
 	}
-	conn, err := s.writeDB.Conn(ctx)
-	if err != nil {
-		s.writeDB.Close()
-		return fmt.Errorf("open database: %w", err)
+	s.writer = newWriter(conn, s.afterBatch)
+	if err := s.begin(ctx); err != nil {
+		s.writer.close()
+		return errors.Join(err, s.disconnect())
 	}
-	s.readDB = openReaders(s.path(), max(4, 2*runtime.NumCPU()))
-	s.writer = newWriter(conn, nil)
-	return s.loadUsage(ctx)
+	return nil
+}
+
+// connect opens the database: the writer's connection, which it returns, and the
+// readers.
+func (s *Store) connect(ctx context.Context) (*sql.Conn, error) {
+	db := openWriter(s.path(), s.opts.PageSize)
+	if err := migrate(ctx, db); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open database: %w", err), db.Close())
+	}
+	s.writeDB = db
+	s.readers.Store(newReaders(openReaders(s.path(), max(4, 2*runtime.NumCPU()))))
+	s.checkDB.Store(openCheckpointer(s.path()))
+	return conn, nil
+}
+
+// begin reads what is kept in memory, clears away what a crash has left, and
+// starts the background work.
+func (s *Store) begin(ctx context.Context) error {
+	if err := s.write(ctx, 0, removeAllStaged); err != nil {
+		return err
+	}
+	if err := s.loadCounters(); err != nil {
+		return err
+	}
+	if err := s.loadUsage(ctx); err != nil {
+		return err
+	}
+	work, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.background.Go(func() { s.runReaper(work) })
+	s.background.Go(func() { s.runNotes(work) })
+	s.background.Go(func() { s.runCheckpoints(work) })
+	s.reapSoon()
+	return nil
+}
+
+func (s *Store) loadCounters() error {
+	var lastID, lastChunk int64
+	err := s.queryRow(`
+		SELECT
+			max(COALESCE((SELECT MAX(id) FROM message), 0), COALESCE((SELECT MAX(id) FROM trail), 0)),
+			COALESCE((SELECT MAX(id) FROM chunk), 0)`).Scan(&lastID, &lastChunk)
+	if err != nil {
+		return fmt.Errorf("load counters: %w", err)
+	}
+	s.lastID.Store(lastID)
+	s.nextChunk.Store(lastChunk)
+	return s.queryRow(`PRAGMA page_size`).Scan(&s.checks.pageSize)
+}
+
+// NewMessageID returns an id that was never given out before. Later ids are
+// larger, over restarts too, and hold the time: the milliseconds since 1970
+// times 2^20.
+func (s *Store) NewMessageID() store.MessageID {
+	for {
+		last := s.lastID.Load()
+		next := max(last+1, s.now().UnixMilli()<<20)
+		if s.lastID.CompareAndSwap(last, next) {
+			return store.MessageID(next)
+		}
+	}
 }
 
 // Close commits what has been taken, refuses the rest with store.ErrClosed and
 // closes the database.
 func (s *Store) Close() error {
-	s.writer.close()
-	return errors.Join(s.readDB.Close(), s.writeDB.Close(), s.lock.Close())
+	s.stop()
+	s.background.Wait()
+	if _, err := s.notes.flush(); err != nil {
+		s.log.Warn("notes lost", "err", err)
+	}
+	return s.closeDatabase()
 }
+
+func (s *Store) closeDatabase() error {
+	s.writer.close()
+	return errors.Join(s.disconnect(), s.lock.Close())
+}
+
+func (s *Store) disconnect() error {
+	return errors.Join(s.checkDB.Load().Close(), s.readers.Load().db.Close(), s.writer.conn.Close(), s.writeDB.Close())
+}
+
+// Ready reports whether the store takes changes: nil, or why it doesn't.
+func (s *Store) Ready() error { return s.writer.trouble() }
 
 // write runs a change and returns once it is durable. bytes is about how much it
 // writes. See writer.do.
@@ -116,10 +224,10 @@ func (s *Store) write(ctx context.Context, bytes int64, apply func(*tx) error) e
 	return s.writer.do(ctx, bytes, apply)
 }
 
-// reader returns the pool for queries. A caller reads its rows into memory and
-// closes them before it does anything slow: an open reader keeps the WAL from
-// being reused.
-func (s *Store) reader() *sql.DB { return s.readDB }
+// reader returns the pool for queries that are put together at run time. A
+// caller reads its rows into memory and closes them before it does anything
+// slow: an open reader keeps the WAL from being reused.
+func (s *Store) reader() *sql.DB { return s.readers.Load().db }
 
 // lockDir takes the lock of a data folder. It is gone with the process.
 func lockDir(dir string) (*os.File, error) {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"postroom/store"
 )
@@ -31,6 +33,11 @@ type writer struct {
 
 	// between is run after every batch, by the writer's own goroutine.
 	between func(b batchReport)
+
+	broken atomic.Pointer[error] // why no change is taken at the moment
+
+	// beforeCommit makes a commit fail, in tests.
+	beforeCommit func() error
 }
 
 // A batchReport says what became of a batch.
@@ -116,6 +123,9 @@ func (w *writer) do(ctx context.Context, bytes int64, apply func(*tx) error) err
 		return store.ErrClosed
 	default:
 	}
+	if err := w.trouble(); err != nil {
+		return err
+	}
 	select {
 	case w.waiting <- c:
 	case <-w.quit:
@@ -175,10 +185,33 @@ func (w *writer) gather(first *change) []*change {
 	return batch
 }
 
+// trouble returns why no change is taken at the moment, or nil.
+func (w *writer) trouble() error {
+	if err := w.broken.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
 // commit runs a batch in one transaction and tells every caller its fate. A
-// change that fails is undone alone; a failing transaction fails them all.
+// change that fails is undone alone; a failing transaction fails them all. On a
+// full disk each gets a second chance alone, so that one large message doesn't
+// keep others from making room.
 func (w *writer) commit(batch []*change) {
-	report := batchReport{changes: len(batch), err: w.transact(batch)}
+	err := w.transact(batch)
+	if isFull(err) && len(batch) > 1 {
+		for _, c := range batch {
+			c.after = nil
+			w.finish([]*change{c}, w.transact([]*change{c}))
+		}
+		return
+	}
+	w.finish(batch, err)
+}
+
+// finish tells the callers of a batch what became of it.
+func (w *writer) finish(batch []*change, err error) {
+	report := batchReport{changes: len(batch), err: err}
 	for _, c := range batch {
 		report.bytes += c.bytes
 		if c.err == nil {
@@ -209,11 +242,20 @@ func (w *writer) transact(batch []*change) error {
 			return err
 		}
 	}
-	if err := w.run1("COMMIT"); err != nil {
+	if err := w.seal(); err != nil {
 		w.rollback()
 		return fmt.Errorf("commit batch: %w", err)
 	}
 	return nil
+}
+
+func (w *writer) seal() error {
+	if w.beforeCommit != nil {
+		if err := w.beforeCommit(); err != nil {
+			return err
+		}
+	}
+	return w.run1("COMMIT")
 }
 
 // rollback ends a failed transaction. It fails where SQLite has already rolled
@@ -270,4 +312,31 @@ func guarded(apply func(*tx) error, t *tx) (err error) {
 		}
 	}()
 	return apply(t)
+}
+
+// closing reports whether close has been called.
+func (w *writer) closing() bool {
+	select {
+	case <-w.quit:
+		return true
+	default:
+		return false
+	}
+}
+
+// refuse answers what comes in with err, for a while or until close is called.
+// Only the writer's goroutine calls it.
+func (w *writer) refuse(pause time.Duration, err error) {
+	over := time.After(pause)
+	for {
+		select {
+		case c := <-w.waiting:
+			c.err = err
+			close(c.done)
+		case <-over:
+			return
+		case <-w.quit:
+			return
+		}
+	}
 }

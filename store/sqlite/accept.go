@@ -1,0 +1,251 @@
+package sqlite
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"postroom/store"
+	"postroom/store/mail"
+)
+
+// Accept makes a message durable: its body once, an entry for each maildrop, a
+// queue item for each remote recipient, and the trace of all that, in one
+// commit. When it returns nil, the client may be told 250. It fails with
+// store.ErrDisabled if the submitting account has been disabled, and with
+// store.ErrDiskFull below the disk reserve.
+func (s *Store) Accept(ctx context.Context, a store.Acceptance) error {
+	if s.Full() {
+		return store.ErrDiskFull
+	}
+	p, err := s.prepare(ctx, a)
+	if err != nil {
+		return err
+	}
+	if err := s.write(ctx, p.weight(), p.apply); err != nil {
+		p.body.abandon()
+		return fmt.Errorf("accept message: %w", err)
+	}
+	if len(a.Outbound) > 0 {
+		s.wakeQueue()
+	}
+	return nil
+}
+
+// A pending is an acceptance of which all that is slow has been done: its body
+// is read, its events are encoded.
+type pending struct {
+	s          *Store
+	a          store.Acceptance
+	body       *stagedBody
+	recipients string // JSON
+	events     []eventRow
+}
+
+func (s *Store) prepare(ctx context.Context, a store.Acceptance) (*pending, error) {
+	if len(a.Local)+len(a.Outbound) == 0 {
+		return nil, errors.New("accept message: it has no recipient")
+	}
+	a.Local = onceEach(a.Local)
+	p := &pending{s: s, a: a}
+	recipients, err := json.Marshal(addressed(a))
+	if err != nil {
+		return nil, fmt.Errorf("encode recipients: %w", err)
+	}
+	p.recipients = string(recipients)
+	if p.events, err = encodeEvents(acceptanceEvents(a)); err != nil {
+		return nil, err
+	}
+	if p.body, err = s.stage(ctx, a.Body, a.Size); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// weight is about how many octets the committing change writes.
+func (p *pending) weight() int64 {
+	return p.body.unwritten() + int64(1024+256*(len(p.a.Local)+len(p.a.Outbound)))
+}
+
+// onceEach drops the later ones of several deliveries into the same maildrop.
+func onceEach(local []store.LocalDelivery) []store.LocalDelivery {
+	if len(local) < 2 {
+		return local
+	}
+	seen := make(map[store.AccountID]bool, len(local))
+	return slices.DeleteFunc(slices.Clone(local), func(d store.LocalDelivery) bool {
+		again := seen[d.Account]
+		seen[d.Account] = true
+		return again
+	})
+}
+
+// addressed returns the addresses that were given at RCPT, each once.
+func addressed(a store.Acceptance) []string {
+	var list []string
+	add := func(address mail.Address) {
+		if t := address.String(); !slices.Contains(list, t) {
+			list = append(list, t)
+		}
+	}
+	for _, d := range a.Local {
+		add(d.Recipient)
+	}
+	for _, o := range a.Outbound {
+		add(given(o))
+	}
+	return list
+}
+
+// given returns the address that was given at RCPT.
+func given(o store.Outbound) mail.Address {
+	if o.Via.IsNull() {
+		return o.Recipient.Address
+	}
+	return o.Via
+}
+
+// acceptanceEvents returns the first events of a message's trail.
+func acceptanceEvents(a store.Acceptance) []store.Event {
+	events := make([]store.Event, 0, 1+len(a.Events)+len(a.Local)+len(a.Outbound))
+	accepted := a.Accepted
+	accepted.Time, accepted.Kind, accepted.Size = a.At, store.Accepted, a.Size
+	events = append(events, accepted)
+	for _, e := range a.Events {
+		if e.Time.IsZero() {
+			e.Time = a.At
+		}
+		events = append(events, e)
+	}
+	for _, d := range a.Local {
+		events = append(events, store.Event{Time: a.At, Kind: store.Delivered, Recipient: d.Recipient.String()})
+	}
+	for _, o := range a.Outbound {
+		events = append(events, store.Event{Time: a.At, Kind: store.Queued, Recipient: o.Recipient.Address.String()})
+	}
+	return events
+}
+
+// apply is the one change by which the message becomes ours.
+func (p *pending) apply(tx *tx) error {
+	if err := p.mayBeSent(tx); err != nil {
+		return err
+	}
+	if err := p.body.commit(tx); err != nil {
+		return err
+	}
+	if err := p.insertMessage(tx); err != nil {
+		return err
+	}
+	for _, d := range p.a.Local {
+		if err := p.deliver(tx, d); err != nil {
+			return err
+		}
+	}
+	for _, o := range p.a.Outbound {
+		if err := p.enqueue(tx, o); err != nil {
+			return err
+		}
+	}
+	if err := p.trace(tx); err != nil {
+		return err
+	}
+	return p.noteQuota(tx)
+}
+
+// mayBeSent asks again, inside the transaction, whether the submitter may send:
+// it may have been disabled since the session looked.
+func (p *pending) mayBeSent(tx *tx) error {
+	if p.a.Account == 0 {
+		return nil
+	}
+	var disabled bool
+	err := tx.scan(`SELECT disabled FROM account WHERE id = ?`, []any{p.a.Account}, &disabled)
+	if err != nil {
+		return fmt.Errorf("look up submitter: %w", noRows(err, store.ErrDisabled))
+	}
+	if disabled {
+		return store.ErrDisabled
+	}
+	return nil
+}
+
+func (p *pending) insertMessage(tx *tx) error {
+	e := p.a.Envelope
+	_, err := tx.exec(`
+		INSERT INTO message (id, at, sender, header_id, eight_bit, utf8, ret, envid, account, size, first_chunk, chunks)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		p.a.ID, micros(p.a.At), e.Sender.String(), p.a.HeaderID, e.EightBit, e.UTF8, e.Return, e.ID,
+		p.a.Account, p.a.Size, p.body.first, p.body.chunks)
+	if err != nil {
+		return fmt.Errorf("insert message: %w", err)
+	}
+	return nil
+}
+
+func (p *pending) deliver(tx *tx, d store.LocalDelivery) error {
+	var uid store.UID
+	if _, err := rand.Read(uid[:]); err != nil {
+		return fmt.Errorf("make unique-id: %w", err)
+	}
+	recipient := d.Recipient.String()
+	size := p.a.Size + int64(len(retrievalPrefix(p.a.Envelope.Sender.String(), recipient)))
+	_, err := tx.exec(`
+		INSERT INTO entry (account, message, uid, recipient, size)
+		VALUES (?, ?, ?, ?, ?)`,
+		d.Account, p.a.ID, uid[:], recipient, size)
+	if err != nil {
+		return fmt.Errorf("insert entry: %w", err)
+	}
+	return p.s.addUsage(tx, d.Account, size, 1)
+}
+
+func (p *pending) enqueue(tx *tx, o store.Outbound) error {
+	expires := o.Expires
+	if expires.IsZero() {
+		expires = p.a.At.Add(p.s.opts.Expire)
+	}
+	r := o.Recipient
+	_, err := tx.exec(`
+		INSERT INTO queue (message, sender, recipient, domain, notify, orcpt, account, created, expires, due)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		p.a.ID, o.Sender.String(), r.Address.String(), r.Address.Domain, r.Notify, r.Original,
+		p.a.Account, micros(p.a.At), micros(expires), micros(p.a.At))
+	if err != nil {
+		return fmt.Errorf("insert queue item: %w", err)
+	}
+	return nil
+}
+
+// trace writes the message's trail and first events.
+func (p *pending) trace(tx *tx) error {
+	if err := insertTrail(tx, p.a.ID, micros(p.a.At), p.a.HeaderID, p.a.Envelope.Sender.String(), p.recipients, false); err != nil {
+		return err
+	}
+	if err := insertEvents(tx, p.a.ID, 0, p.events); err != nil {
+		return err
+	}
+	if err := p.s.addTally(tx, "received", 1); err != nil {
+		return err
+	}
+	if n := int64(len(p.a.Local)); n > 0 {
+		return p.s.addTally(tx, "delivered", n)
+	}
+	return nil
+}
+
+// noteQuota marks a quota notice as sent, together with its acceptance.
+func (p *pending) noteQuota(tx *tx) error {
+	n := p.a.QuotaNotice
+	if n == nil {
+		return nil
+	}
+	_, err := tx.exec(`UPDATE account SET notice_told = ? WHERE id = ?`, n.Percent, n.Account)
+	if err != nil {
+		return fmt.Errorf("note quota notice: %w", err)
+	}
+	return nil
+}

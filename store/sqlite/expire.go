@@ -1,0 +1,98 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// expireAtOnce bounds how many trails one change removes.
+const expireAtOnce = 500
+
+// expireTrails removes trails that are older than the options say, and refusals
+// beyond their number. What is still in a maildrop or in the queue keeps its
+// trail.
+func (s *Store) expireTrails(ctx context.Context) error {
+	for _, class := range []struct {
+		keep    time.Duration
+		refused bool
+	}{{s.opts.KeepTrace, false}, {s.opts.KeepRefused, true}} {
+		if class.keep == 0 {
+			continue
+		}
+		before := s.now().Add(-class.keep).UnixMilli() << 20
+		if err := s.removeTrails(ctx, class.refused, before); err != nil {
+			return err
+		}
+	}
+	if s.opts.MostRefusals == 0 {
+		return nil
+	}
+	before, err := s.refusalsBound()
+	if err != nil {
+		return err
+	}
+	return s.removeTrails(ctx, true, before)
+}
+
+// refusalsBound returns the id below which refusals are too many.
+func (s *Store) refusalsBound() (before int64, err error) {
+	err = s.queryRow(`
+		SELECT COALESCE((SELECT id FROM trail WHERE refused = 1 ORDER BY id DESC LIMIT 1 OFFSET ?), 0)`,
+		s.opts.MostRefusals-1).Scan(&before)
+	if err != nil {
+		return 0, fmt.Errorf("count refusals: %w", err)
+	}
+	return before, nil
+}
+
+// removeTrails removes the trails of a class whose ids are below a bound, a few
+// at a time. Trails that aren't indexed yet are left for the next time, so that
+// the indexer never writes keys for a trail that is gone.
+func (s *Store) removeTrails(ctx context.Context, refused bool, before int64) error {
+	for ctx.Err() == nil {
+		var n int64
+		err := s.write(ctx, 256*expireAtOnce, func(tx *tx) (err error) {
+			n, err = removeSomeTrails(tx, refused, before)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("remove trails: %w", err)
+		}
+		if n < expireAtOnce {
+			return nil
+		}
+	}
+	return ctx.Err()
+}
+
+func removeSomeTrails(tx *tx, refused bool, before int64) (int64, error) {
+	if _, err := tx.exec(`CREATE TEMP TABLE IF NOT EXISTS old (id INTEGER PRIMARY KEY)`); err != nil {
+		return 0, err
+	}
+	if _, err := tx.exec(`DELETE FROM temp.old`); err != nil {
+		return 0, err
+	}
+	result, err := tx.exec(`
+		INSERT INTO temp.old
+		SELECT id FROM trail t
+		WHERE refused = ? AND id < ?
+			AND NOT EXISTS (SELECT 1 FROM message WHERE id = t.id)
+			AND NOT EXISTS (SELECT 1 FROM trail_new WHERE trail = t.id)
+		ORDER BY id
+		LIMIT ?`, refused, before, expireAtOnce)
+	if err != nil {
+		return 0, err
+	}
+	for _, query := range []string{
+		`DELETE FROM trail_key WHERE (key, trail) IN (
+			SELECT k.key, k.trail FROM trail_key k JOIN temp.old o ON o.id = k.trail)`,
+		`DELETE FROM event WHERE trail IN (SELECT id FROM temp.old)`,
+		`DELETE FROM trail WHERE id IN (SELECT id FROM temp.old)`,
+	} {
+		if _, err := tx.exec(query); err != nil {
+			return 0, err
+		}
+	}
+	return result.RowsAffected()
+}

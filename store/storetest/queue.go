@@ -1,0 +1,197 @@
+package storetest
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"postroom/store"
+	"postroom/store/mail"
+)
+
+func claimsOnce(t *testing.T, f *fixture) {
+	a := outbound(f.message("x"), "r@example.com", "s@example.net")
+	a.Envelope = mail.Envelope{Sender: address("sender@example.net"), EightBit: true, UTF8: true, Return: mail.ReturnFull, ID: "e1"}
+	a.Outbound[0].Recipient.Notify = mail.NotifyFailure | mail.NotifyDelay
+	a.Outbound[0].Recipient.Original = "rfc822;orig@example.org"
+	id := f.accept(a)
+	items := f.claim()
+	if len(items) != 2 {
+		t.Fatalf("%d items claimed, want 2", len(items))
+	}
+	i := items[0]
+	if i.Message != id || i.Envelope != a.Envelope || i.Recipient != a.Outbound[0].Recipient || i.Domain != "example.com" ||
+		i.Size != 1 || i.HeaderID != "one@example.net" || !i.Created.Equal(f.now) || !i.Expires.After(f.now) || i.Attempts != 0 {
+		t.Errorf("claimed %+v", i)
+	}
+	if again := f.claim(); len(again) != 0 {
+		t.Errorf("%d items claimed twice", len(again))
+	}
+	if _, ok, err := f.NextDue(t.Context()); ok || err != nil {
+		t.Errorf("something is due, although all is claimed (%v)", err)
+	}
+	f.settle(outcome(items[0], store.Sent), outcome(items[1], store.Sent))
+	if left := f.queue(); len(left) != 0 {
+		t.Errorf("%d items left, want 0", len(left))
+	}
+}
+
+func forgetsClaims(t *testing.T, f *fixture) {
+	f.accept(outbound(f.message("x"), "r@example.com"))
+	if n := len(f.claim()); n != 1 {
+		t.Fatalf("%d items claimed, want 1", n)
+	}
+	f.reopen()
+	if n := len(f.claim()); n != 1 {
+		t.Errorf("%d items claimed after the restart, want 1", n)
+	}
+}
+
+func leavesBusyAlone(t *testing.T, f *fixture) {
+	f.accept(outbound(f.message("x"), "r@example.com", "s@example.net"))
+	if items := f.claim("example.com"); len(items) != 1 || items[0].Domain != "example.net" {
+		t.Errorf("claimed %v, want the one at example.net", items)
+	}
+}
+
+func postpones(t *testing.T, f *fixture) {
+	f.accept(outbound(f.message("x"), "r@example.com"))
+	retry := f.now.Add(time.Minute)
+	o := outcome(f.claim()[0], store.Deferred)
+	o.Retry, o.Reply, o.Delayed = retry, "451 later", true
+	f.settle(o)
+	if n := len(f.claim()); n != 0 {
+		t.Errorf("%d items claimed before their time", n)
+	}
+	at, ok, err := f.NextDue(t.Context())
+	f.must(err)
+	if !ok || !at.Equal(retry) {
+		t.Errorf("next due at %v (%t), want %v", at, ok, retry)
+	}
+	f.now = retry
+	items := f.claim()
+	if len(items) != 1 || items[0].Attempts != 1 || items[0].LastReply != "451 later" || !items[0].Delayed {
+		t.Errorf("claimed %+v", items)
+	}
+}
+
+func reportsWithFailure(t *testing.T, f *fixture) {
+	f.accept(outbound(f.message("x"), "r@example.com"))
+	item := f.claim()[0]
+	report := f.local(f.message("report"), f.alice)
+	report.Envelope.Sender = mail.Address{}
+	wrong := f.local(f.message("report"), 4711)
+	err := f.Settle(t.Context(), store.Settlement{At: f.now, Outcomes: []store.Outcome{outcome(item, store.Failed)}, Reports: []store.Acceptance{wrong}})
+	if err == nil {
+		t.Fatal("a settlement whose report can't be kept was taken")
+	}
+	if n := len(f.queue()); n != 1 {
+		t.Fatalf("%d items in the queue after the settlement failed, want 1", n)
+	}
+	if n := len(f.claim()); n != 0 {
+		t.Errorf("the claim ended although its outcome was not recorded")
+	}
+	f.must(f.Settle(t.Context(), store.Settlement{At: f.now, Outcomes: []store.Outcome{outcome(item, store.Failed)}, Reports: []store.Acceptance{report}}))
+	if n := len(f.queue()); n != 0 {
+		t.Errorf("%d items in the queue, want 0", n)
+	}
+	if entries := f.entries(f.alice); len(entries) != 1 || f.collect(f.alice, entries[0]) != "Return-Path: <>\r\nDelivered-To: to1@example.org\r\nreport" {
+		t.Errorf("the report is not in the maildrop: %v", entries)
+	}
+}
+
+func interruption(t *testing.T, f *fixture) {
+	f.accept(outbound(f.message("x"), "r@example.com"))
+	before := f.queue()
+	f.settle(outcome(f.claim()[0], store.Interrupted))
+	if after := f.queue(); !slices.Equal(after, before) {
+		t.Errorf("the queue is %+v, was %+v", after, before)
+	}
+	if n := len(f.claim()); n != 1 {
+		t.Errorf("%d items claimed again, want 1", n)
+	}
+}
+
+func signals(t *testing.T, f *fixture) {
+	expect := func(why string) {
+		t.Helper()
+		select {
+		case <-f.QueueChanged():
+		case <-time.After(20 * time.Second):
+			t.Errorf("no signal after %s", why)
+		}
+	}
+	f.accept(outbound(f.message("x"), "r@example.com"))
+	expect("an acceptance")
+	o := outcome(f.claim()[0], store.Deferred)
+	o.Retry = f.now.Add(time.Hour)
+	f.settle(o)
+	expect("a settlement")
+	_, err := f.RetryQueue(t.Context(), store.QueueFilter{})
+	f.must(err)
+	expect("a retry")
+}
+
+func queueOperations(t *testing.T, f *fixture) {
+	one := f.accept(outbound(f.message("x"), "r@example.com", "s@example.net"))
+	f.accept(outbound(f.message("y"), "r@example.com"))
+	change := func(what string, op func() (int64, error), want int64) {
+		t.Helper()
+		if n, err := op(); err != nil || n != want {
+			t.Errorf("%s: %d items, %v; want %d", what, n, err, want)
+		}
+	}
+	ctx, all := t.Context(), store.QueueFilter{}
+	change("hold one message", func() (int64, error) { return f.HoldQueue(ctx, store.QueueFilter{Message: one}) }, 2)
+	change("retry all", func() (int64, error) { return f.RetryQueue(ctx, all) }, 3)
+	items := f.claim()
+	if len(items) != 1 || items[0].Message == one {
+		t.Errorf("claimed %v, want the one that isn't held", items)
+	}
+	f.settle(outcome(items[0], store.Interrupted))
+	change("release a domain", func() (int64, error) { return f.ReleaseQueue(ctx, store.QueueFilter{Domain: "example.net"}) }, 1)
+	if n := len(f.claim()); n != 2 {
+		t.Errorf("%d items claimed after the release, want 2", n)
+	}
+	change("return the held one", func() (int64, error) {
+		return f.ReturnQueue(ctx, store.QueueFilter{Message: one, Domain: "example.com"})
+	}, 1)
+	if items := f.claim(); len(items) != 1 || !items[0].Cancel {
+		t.Errorf("claimed %+v, want the one to be returned", items)
+	}
+	f.reopen()
+	change("cancel all", func() (int64, error) { return f.CancelQueue(ctx, all) }, 3)
+	if n := len(f.queue()); n != 0 {
+		t.Errorf("%d items left, want 0", n)
+	}
+	f.eventually("the message is removed", f.gone(one))
+}
+
+func holdsForAccount(t *testing.T, f *fixture) {
+	a := outbound(f.message("x"), "r@example.com")
+	a.Account = f.alice
+	f.accept(a)
+	f.must(f.SetStanding(t.Context(), f.alice, store.Disabled))
+	if n := len(f.claim()); n != 0 {
+		t.Errorf("%d items of a disabled account claimed", n)
+	}
+	if n, err := f.ReleaseQueue(t.Context(), store.QueueFilter{}); n != 0 || err != nil {
+		t.Errorf("the admin released %d items of a disabled account (%v)", n, err)
+	}
+	f.must(f.SetStanding(t.Context(), f.alice, store.Enabled))
+	if n := len(f.claim()); n != 1 {
+		t.Errorf("%d items claimed once the account is enabled, want 1", n)
+	}
+}
+
+func cancelLeavesClaimed(t *testing.T, f *fixture) {
+	f.accept(outbound(f.message("x"), "r@example.com"))
+	items := f.claim()
+	if n, err := f.CancelQueue(t.Context(), store.QueueFilter{}); n != 0 || err != nil {
+		t.Errorf("%d items cancelled while they are being sent (%v)", n, err)
+	}
+	f.settle(outcome(items[0], store.Interrupted))
+	if n, err := f.CancelQueue(t.Context(), store.QueueFilter{}); n != 1 || err != nil {
+		t.Errorf("%d items cancelled (%v), want 1", n, err)
+	}
+}
