@@ -30,6 +30,7 @@ var (
 	ErrNotFound = errors.New("not found")
 	ErrConflict = errors.New("already exists")
 	ErrInUse    = errors.New("in use")
+	ErrLoop     = errors.New("leads back to itself") // an alias
 	ErrDisabled = errors.New("account is disabled")
 	ErrRefused  = errors.New("account takes no mail") // disabled with --refuse
 	ErrDiskFull = errors.New("disk is full")          // or below the reserve

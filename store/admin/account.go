@@ -1,0 +1,216 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"postroom/store"
+)
+
+// NewAccount asks for an account. Without a password nobody can log in until one
+// is set.
+type NewAccount struct {
+	Address  string `json:"address"`
+	Password string `json:"password"`
+	Name     string `json:"name"`
+	Quota    int64  `json:"quota"` // octets; 0: none
+	Admin    bool   `json:"admin"`
+}
+
+// An Account is one as it is shown. It holds nothing secret.
+type Account struct {
+	Address  string    `json:"address"`
+	Name     string    `json:"name"`
+	Admin    bool      `json:"admin"`
+	Status   string    `json:"status"` // enabled, disabled, refusing (disabled, and mail for it is refused)
+	Quota    int64     `json:"quota"`  // octets; 0: none
+	Used     int64     `json:"used"`   // octets
+	Messages int64     `json:"messages"`
+	Created  time.Time `json:"created"`
+}
+
+// A RemovedAccount says what went with an account.
+type RemovedAccount struct {
+	Address      string   `json:"address"`
+	Messages     int64    `json:"messages"` // that it had not collected
+	Octets       int64    `json:"octets"`
+	AppPasswords int      `json:"app_passwords"`
+	Aliases      []string `json:"aliases"` // that still lead to it
+	Queued       int      `json:"queued"`  // recipients that its mail still waits for; they are served
+}
+
+// AddAccount makes an account.
+func (a *Admin) AddAccount(ctx context.Context, request NewAccount) (Account, error) {
+	address, err := parseAddress(request.Address)
+	if err != nil {
+		return Account{}, err
+	}
+	if request.Quota < 0 {
+		return Account{}, invalid("A quota can't be negative. 0 means none.")
+	}
+	if strings.ContainsAny(request.Name, "\r\n\x00") {
+		return Account{}, invalid("A name is one line of text.")
+	}
+	if err := a.mustBeLocal(ctx, address.Domain); err != nil {
+		return Account{}, err
+	}
+	account := store.Account{Address: address, Name: request.Name, Quota: request.Quota, Admin: request.Admin, Created: a.Now()}
+	if request.Password != "" {
+		if account.Secret, err = a.Auth.NewSecret(ctx, request.Password); err != nil {
+			return Account{}, passwordError(err)
+		}
+	}
+	added, err := a.Store.AddAccount(ctx, account)
+	switch {
+	case errors.Is(err, store.ErrConflict):
+		return Account{}, a.addressTaken(ctx, address)
+	case errors.Is(err, store.ErrNotFound):
+		return Account{}, noDomain(address.Domain)
+	case err != nil:
+		return Account{}, fmt.Errorf("add account %s: %w", address, err)
+	}
+	return accountOf(added), nil
+}
+
+// Accounts returns all accounts by domain and name.
+func (a *Admin) Accounts(ctx context.Context) ([]Account, error) {
+	accounts, err := a.Store.Accounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Account, len(accounts))
+	for i, account := range accounts {
+		list[i] = accountOf(account)
+	}
+	return list, nil
+}
+
+// Account returns one account.
+func (a *Admin) Account(ctx context.Context, address string) (Account, error) {
+	account, err := a.account(ctx, address)
+	if err != nil {
+		return Account{}, err
+	}
+	return accountOf(account), nil
+}
+
+// SetPassword gives an account a new password and ends its sessions.
+func (a *Admin) SetPassword(ctx context.Context, address, password string) error {
+	account, err := a.account(ctx, address)
+	if err != nil {
+		return err
+	}
+	secret, err := a.Auth.NewSecret(ctx, password)
+	if err != nil {
+		return passwordError(err)
+	}
+	if err := a.Store.SetSecret(ctx, account.ID, secret); err != nil {
+		return fmt.Errorf("set password of %s: %w", account.Address, err)
+	}
+	a.Auth.Forget(account.ID)
+	return nil
+}
+
+// DisableAccount keeps an account from logging in and sending, ends its sessions
+// and holds its queue. With refuse, mail for it is refused too.
+func (a *Admin) DisableAccount(ctx context.Context, address string, refuse bool) error {
+	if refuse {
+		return a.setStanding(ctx, address, store.DisabledRefusing)
+	}
+	return a.setStanding(ctx, address, store.Disabled)
+}
+
+// EnableAccount undoes DisableAccount.
+func (a *Admin) EnableAccount(ctx context.Context, address string) error {
+	return a.setStanding(ctx, address, store.Enabled)
+}
+
+func (a *Admin) setStanding(ctx context.Context, address string, standing store.Standing) error {
+	account, err := a.account(ctx, address)
+	if err != nil {
+		return err
+	}
+	if err := a.Store.SetStanding(ctx, account.ID, standing); err != nil {
+		return fmt.Errorf("set standing of %s: %w", account.Address, err)
+	}
+	a.Auth.Forget(account.ID)
+	return nil
+}
+
+// RemoveAccount removes an account with everything in its maildrop, and ends its
+// sessions. Mail that it sent and that still waits is sent.
+func (a *Admin) RemoveAccount(ctx context.Context, address string) (RemovedAccount, error) {
+	account, err := a.account(ctx, address)
+	if err != nil {
+		return RemovedAccount{}, err
+	}
+	removed, err := a.goesWith(ctx, account)
+	if err != nil {
+		return RemovedAccount{}, err
+	}
+	if err := a.Store.RemoveAccount(ctx, account.ID); err != nil {
+		return RemovedAccount{}, fmt.Errorf("remove account %s: %w", account.Address, err)
+	}
+	a.Auth.Forget(account.ID)
+	return removed, nil
+}
+
+// goesWith says what the removal of an account takes along.
+func (a *Admin) goesWith(ctx context.Context, account store.Account) (RemovedAccount, error) {
+	passwords, err := a.Store.AppPasswords(ctx, account.ID)
+	if err != nil {
+		return RemovedAccount{}, err
+	}
+	aliases, err := a.leadingTo(ctx, account.Address)
+	if err != nil {
+		return RemovedAccount{}, err
+	}
+	queued, err := a.Store.Queue(ctx, store.QueueFilter{Sender: account.Address.Key()})
+	if err != nil {
+		return RemovedAccount{}, err
+	}
+	return RemovedAccount{
+		Address:      account.Address.String(),
+		Messages:     account.Usage.Messages,
+		Octets:       account.Usage.Bytes,
+		AppPasswords: len(passwords),
+		Aliases:      aliases,
+		Queued:       len(queued),
+	}, nil
+}
+
+// account finds the account that a person names.
+func (a *Admin) account(ctx context.Context, text string) (store.Account, error) {
+	address, err := parseAddress(text)
+	if err != nil {
+		return store.Account{}, err
+	}
+	account, err := a.Store.AccountByAddress(ctx, address)
+	if errors.Is(err, store.ErrNotFound) {
+		return store.Account{}, notFound("There is no account %s.", address)
+	}
+	if err != nil {
+		return store.Account{}, fmt.Errorf("find account %s: %w", address, err)
+	}
+	return account, nil
+}
+
+func accountOf(a store.Account) Account {
+	return Account{
+		Address:  a.Address.String(),
+		Name:     a.Name,
+		Admin:    a.Admin,
+		Status:   statusWords[a.Standing()],
+		Quota:    a.Quota,
+		Used:     a.Usage.Bytes,
+		Messages: a.Usage.Messages,
+		Created:  a.Created,
+	}
+}
+
+var statusWords = map[store.Standing]string{
+	store.Enabled: "enabled", store.Disabled: "disabled", store.DisabledRefusing: "refusing",
+}

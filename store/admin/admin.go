@@ -1,0 +1,61 @@
+// Package admin holds the operations that the web page, the API and the command
+// line share: one function each. Requests are as a person gives them, and are
+// parsed and checked here; failures that a person can mend are an Error, in a
+// clear sentence. It knows no HTTP, no terminal and no SQL.
+package admin
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"postroom/store"
+	"postroom/store/auth"
+	"postroom/store/mail"
+)
+
+// Store is what the operations ask of the store.
+type Store interface {
+	AddDomain(ctx context.Context, d store.Domain) (store.Domain, error)
+	Domains(ctx context.Context) ([]store.Domain, error)
+	RemoveDomain(ctx context.Context, name string) error
+
+	AddAccount(ctx context.Context, a store.Account) (store.Account, error)
+	Accounts(ctx context.Context) ([]store.Account, error)
+	AccountByAddress(ctx context.Context, address mail.Address) (store.Account, error)
+	SetSecret(ctx context.Context, id store.AccountID, secret store.Secret) error
+	SetStanding(ctx context.Context, id store.AccountID, standing store.Standing) error
+	RemoveAccount(ctx context.Context, id store.AccountID) error
+
+	AddAppPassword(ctx context.Context, p store.AppPassword) (store.AppPassword, error)
+	AppPasswords(ctx context.Context, id store.AccountID) ([]store.AppPassword, error)
+	RemoveAppPassword(ctx context.Context, account store.AccountID, name string) error
+
+	AddAlias(ctx context.Context, a store.Alias) error
+	Aliases(ctx context.Context) ([]store.Alias, error)
+	RemoveAlias(ctx context.Context, source mail.Address) error
+
+	Queue(ctx context.Context, filter store.QueueFilter) ([]store.QueueItem, error)
+	RetryQueue(ctx context.Context, filter store.QueueFilter) (int64, error)
+	HoldQueue(ctx context.Context, filter store.QueueFilter) (int64, error)
+	ReleaseQueue(ctx context.Context, filter store.QueueFilter) (int64, error)
+	CancelQueue(ctx context.Context, filter store.QueueFilter) (int64, error)
+	ReturnQueue(ctx context.Context, filter store.QueueFilter) (int64, error)
+
+	Trails(ctx context.Context, query store.TrailQuery) ([]store.Trail, error)
+	Counts(ctx context.Context) (store.Counts, error)
+	Backup(ctx context.Context, file string, progress func(done, total int64)) error
+
+	QuotaNotices(ctx context.Context) ([]store.QuotaNotice, error)
+	NewMessageID() store.MessageID
+	Accept(ctx context.Context, a store.Acceptance) error
+}
+
+// An Admin carries the operations out. All its fields are needed. It may be used
+// by many goroutines at once.
+type Admin struct {
+	Store Store
+	Auth  *auth.Authenticator
+	Now   func() time.Time
+	Log   *slog.Logger
+}

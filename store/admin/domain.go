@@ -1,0 +1,136 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"postroom/store"
+	"postroom/store/mail"
+)
+
+// AddDomain asks for a domain to be served.
+type AddDomain struct {
+	Name   string `json:"name"`
+	Backup bool   `json:"backup"` // only hold its mail until its own server is up
+}
+
+// A Domain is one that is served.
+type Domain struct {
+	Name     string    `json:"name"`
+	Backup   bool      `json:"backup"`
+	Accounts int       `json:"accounts"`
+	Aliases  int       `json:"aliases"`
+	Created  time.Time `json:"created"`
+}
+
+// AddDomain begins to serve a domain.
+func (a *Admin) AddDomain(ctx context.Context, request AddDomain) (Domain, error) {
+	name, err := parseDomain(request.Name)
+	if err != nil {
+		return Domain{}, err
+	}
+	d, err := a.Store.AddDomain(ctx, store.Domain{Name: name, Backup: request.Backup, Created: a.Now()})
+	if errors.Is(err, store.ErrConflict) {
+		return Domain{}, conflict("The domain %s is here already.", name)
+	}
+	if err != nil {
+		return Domain{}, fmt.Errorf("add domain %s: %w", name, err)
+	}
+	return Domain{Name: d.Name, Backup: d.Backup, Created: d.Created}, nil
+}
+
+// Domains returns all domains by name, with how much each has.
+func (a *Admin) Domains(ctx context.Context) ([]Domain, error) {
+	domains, err := a.Store.Domains(ctx)
+	if err != nil {
+		return nil, err
+	}
+	accounts, err := a.Store.Accounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	aliases, err := a.Store.Aliases(ctx)
+	if err != nil {
+		return nil, err
+	}
+	accountsOf, aliasesOf := make(map[string]int), make(map[string]int)
+	for _, account := range accounts {
+		accountsOf[account.Address.Domain]++
+	}
+	for _, alias := range aliases {
+		aliasesOf[alias.Source.Domain]++
+	}
+	list := make([]Domain, len(domains))
+	for i, d := range domains {
+		list[i] = Domain{d.Name, d.Backup, accountsOf[d.Name], aliasesOf[d.Name], d.Created}
+	}
+	return list, nil
+}
+
+// RemoveDomain stops serving a domain, which must have no accounts and no aliases
+// left.
+func (a *Admin) RemoveDomain(ctx context.Context, name string) error {
+	name, err := parseDomain(name)
+	if err != nil {
+		return err
+	}
+	err = a.Store.RemoveDomain(ctx, name)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return noDomain(name)
+	case errors.Is(err, store.ErrInUse):
+		return a.domainInUse(ctx, name)
+	case err != nil:
+		return fmt.Errorf("remove domain %s: %w", name, err)
+	}
+	return nil
+}
+
+func (a *Admin) domainInUse(ctx context.Context, name string) error {
+	domains, err := a.Domains(ctx)
+	if err != nil {
+		return err
+	}
+	for _, d := range domains {
+		if d.Name == name {
+			return inUse("The domain %s still has %s and %s. Remove them first.",
+				name, count(d.Accounts, "account", "accounts"), count(d.Aliases, "alias", "aliases"))
+		}
+	}
+	return noDomain(name)
+}
+
+func noDomain(name string) error {
+	return notFound("There is no domain %s here. Add the domain first, or check its spelling.", name)
+}
+
+func parseDomain(s string) (string, error) {
+	s = strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(s), "@"), ".")
+	name, err := mail.ParseDomain(s)
+	if err != nil {
+		return "", invalid("%q is not a domain name. It should look like example.org.", s)
+	}
+	return name, nil
+}
+
+// parseAddress reads an address as a person writes it.
+func parseAddress(s string) (mail.Address, error) {
+	s = strings.TrimSpace(s)
+	s = strings.TrimSuffix(strings.TrimPrefix(s, "<"), ">")
+	address, err := mail.ParseAddress(s)
+	if err != nil {
+		return mail.Address{}, invalid("%q is not a mail address. It should look like alice@example.org.", s)
+	}
+	return address, nil
+}
+
+// count returns a number with its noun.
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
