@@ -1,0 +1,245 @@
+package pop3d
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"postroom/smtpd/wire"
+	"postroom/store"
+)
+
+const (
+	// maxLine bounds every line in octets, CRLF not counted. AUTH and PASS may
+	// be so long (RFC 5034 section 4), other commands maxCommand: RFC 2449
+	// section 4 asks for 255.
+	maxLine    = 12288
+	maxCommand = 1024
+	// maxBad is how many bad commands a session bears; one more ends it.
+	maxBad = 30
+
+	readBuffer = 4 << 10
+	// lobbyBuffer is for the few replies before login, dropBuffer for a
+	// session that sends mail: thousands may wait in the lobby.
+	lobbyBuffer = 1 << 10
+	dropBuffer  = 32 << 10
+)
+
+// How a session ends other than by an error of its connection.
+var (
+	errQuit     = errors.New("client said QUIT")
+	errDismiss  = errors.New("too many bad commands")
+	errStopping = errors.New("server stops")
+)
+
+// A session is one client's connection. Only its own goroutine uses it, but for
+// conn.end and stop.
+type session struct {
+	*house
+	limits Limits
+	log    *slog.Logger
+	client netip.Addr
+	conn   *conn    // beneath TLS
+	stream net.Conn // conn, or TLS over it
+	r      *bufio.Reader
+	w      *bufio.Writer
+
+	secure bool      // TLS is on
+	user   *string   // from USER
+	drop   *maildrop // nil before login
+	begun  bool      // the first line has been read
+	bad    int       // bad commands so far
+	lineBy time.Time // when the line that is being read must be complete; zero: none is
+	unsent []store.Collection
+	buf    []byte // for reading bodies
+
+	stopped atomic.Bool
+}
+
+func (h *house) newSession(nc net.Conn, client netip.Addr) *session {
+	s := &session{house: h, limits: h.limits, client: client, log: h.server.Log.With("protocol", h.server.Name, "remote", client)}
+	s.conn = &conn{Conn: nc, writeTimeout: h.limits.WriteTimeout}
+	s.use(s.conn)
+	return s
+}
+
+// use makes stream what the session reads from and writes to. What the client
+// sent before and hasn't been read yet is thrown away.
+func (s *session) use(stream net.Conn) {
+	s.stream = stream
+	s.r = bufio.NewReaderSize(feed{s}, readBuffer)
+	s.w = bufio.NewWriterSize(stream, lobbyBuffer)
+}
+
+// A feed reads from a session's client. A session reads only when nothing that
+// the client sent is left, so that is the moment to send the replies: those to
+// pipelined commands leave together.
+type feed struct{ *session }
+
+func (f feed) Read(p []byte) (int, error) {
+	if err := f.flush(); err != nil {
+		return 0, err
+	}
+	if err := f.expect(); err != nil {
+		return 0, err
+	}
+	return f.stream.Read(p)
+}
+
+// expect sets the time by which the client has to have sent a whole line.
+func (s *session) expect() error {
+	if s.lineBy.IsZero() {
+		patience := s.limits.LoginTimeout
+		if s.drop != nil {
+			patience = s.limits.IdleTimeout
+		}
+		s.lineBy = time.Now().Add(patience)
+	}
+	return s.await(s.lineBy)
+}
+
+// await makes reads fail after deadline, or at once when the server stops. The
+// order of its two steps, and of those of stop, leaves no gap.
+func (s *session) await(deadline time.Time) error {
+	if err := s.conn.SetReadDeadline(deadline); err != nil {
+		return err
+	}
+	if s.stopped.Load() {
+		return errStopping
+	}
+	return nil
+}
+
+// stop lets the session finish the command that runs, and then end. It may be
+// called from any goroutine.
+func (s *session) stop() {
+	s.stopped.Store(true)
+	_ = s.conn.SetReadDeadline(time.Unix(1, 0))
+}
+
+// flush sends the replies that wait. What RETR had left in the buffer has been
+// collected then.
+func (s *session) flush() error {
+	if err := s.w.Flush(); err != nil {
+		return err
+	}
+	for _, c := range s.unsent {
+		s.server.Maildrops.Collected(c)
+	}
+	s.unsent = s.unsent[:0]
+	return nil
+}
+
+// run serves the client to the end of the session.
+func (s *session) run(ctx context.Context) {
+	defer s.close()
+	defer s.recoverPanic()
+	err := s.converse(ctx)
+	s.part(err)
+}
+
+func (s *session) converse(ctx context.Context) error {
+	if s.server.ImplicitTLS {
+		if err := s.startTLS(ctx); err != nil {
+			return err
+		}
+	}
+	s.ok(s.server.Hostname, " POP3 server ready")
+	for {
+		if err := s.serveCommand(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// serveCommand reads a command and answers it. It returns an error only if the
+// session can't go on.
+func (s *session) serveCommand(ctx context.Context) error {
+	line, err := s.readLine()
+	switch {
+	case errors.Is(err, wire.ErrLineTooLong):
+		return s.reject("line too long")
+	case errors.Is(err, wire.ErrBareControl):
+		return s.reject("a command is one line that ends with CRLF, without CR, LF or NUL in it")
+	case err != nil:
+		return err
+	}
+	return s.dispatch(ctx, line)
+}
+
+// readLine reads a line that the client must have sent completely within the
+// session's timeout.
+func (s *session) readLine() ([]byte, error) {
+	s.lineBy = time.Time{}
+	return wire.ReadLine(s.r, maxLine)
+}
+
+// part says goodbye, where that makes sense, and logs how the session ended.
+func (s *session) part(err error) {
+	switch {
+	case errors.Is(err, errQuit), errors.Is(err, errDismiss):
+		if s.flush() == nil {
+			s.linger(err)
+		}
+	case errors.Is(err, errStopping), errors.Is(err, os.ErrDeadlineExceeded) && s.w.Buffered() == 0:
+		s.stream.Close() // with TLS, a proper end
+	}
+	if s.drop != nil {
+		s.log.Info("maildrop session ended", "retrieved", s.drop.retrieved, "deleted", s.drop.removed, "reason", reason(err))
+		return
+	}
+	s.log.Debug("session ended", "reason", reason(err))
+}
+
+// reason says in words why a session ended.
+func reason(err error) string {
+	switch {
+	case errors.Is(err, errQuit):
+		return "quit"
+	case errors.Is(err, io.EOF):
+		return "client hung up"
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return "timeout"
+	}
+	return err.Error()
+}
+
+// linger closes a connection whose client may still be sending: closing it with
+// unread input would reset it, and the client might never see the last reply.
+func (s *session) linger(err error) {
+	if errors.Is(err, errQuit) && s.r.Buffered() == 0 {
+		s.stream.Close()
+		return
+	}
+	if c, ok := s.stream.(*tls.Conn); ok {
+		_ = c.CloseWrite()
+	}
+	if c, ok := s.conn.Conn.(interface{ CloseWrite() error }); ok {
+		_ = c.CloseWrite()
+	}
+	if s.await(time.Now().Add(2*time.Second)) == nil {
+		_, _ = io.Copy(io.Discard, io.LimitReader(s.conn.Conn, 4<<20))
+	}
+}
+
+// recoverPanic turns a panic into the end of this session alone.
+func (s *session) recoverPanic() {
+	if p := recover(); p != nil {
+		s.log.Error("session panicked", "err", p, "stack", string(debug.Stack()))
+	}
+}
+
+// close gives everything back. Deletions that QUIT didn't commit are forgotten.
+func (s *session) close() {
+	s.leave()
+	s.conn.Close()
+}
