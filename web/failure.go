@@ -1,0 +1,98 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+
+	"postroom/store"
+)
+
+// A failure is a page that says what went wrong and what to do now.
+type failure struct {
+	Code  int
+	Title string
+	Text  string
+}
+
+// Error makes a failure an error, so that a handler can return it.
+func (f failure) Error() string { return fmt.Sprintf("%d %s", f.Code, f.Title) }
+
+// The failures that have nothing to do with one page alone.
+var (
+	errNoPage = failure{
+		http.StatusNotFound, "There is no such page",
+		"The address may be mistyped, or what it showed has been removed since. The overview leads to everything that there is.",
+	}
+	errMethod = failure{
+		http.StatusMethodNotAllowed, "That can’t be done here",
+		"This address doesn’t take that kind of request. Go back to the page that you came from and use its buttons.",
+	}
+	errCrossOrigin = failure{
+		http.StatusForbidden, "That request came from another site",
+		"Nothing was changed. To do it on purpose, open postroom itself and use its own buttons.",
+	}
+	errTooLarge = failure{
+		http.StatusRequestEntityTooLarge, "That is too much at once",
+		"No form here needs more than 64 KB. Nothing was changed; go back and send less.",
+	}
+	errOurs = failure{
+		http.StatusInternalServerError, "Something went wrong on our side",
+		"It has been written to the server’s log. Mail goes on as before; try again in a moment, and look into the log if it stays.",
+	}
+)
+
+// failureFor decides what a visitor learns of err: its kind, never its text,
+// unless it was written for visitors.
+func failureFor(err error) failure {
+	var tooLarge *http.MaxBytesError
+	if f, ok := errors.AsType[failure](err); ok {
+		return f
+	}
+	switch {
+	case errors.As(err, &tooLarge):
+		return errTooLarge
+	case errors.Is(err, store.ErrNotFound):
+		return errNoPage
+	}
+	return errOurs
+}
+
+// fail answers with a page about err, nil being none. Our own faults go to the
+// log.
+func (p *pages) fail(v *visit, err error) {
+	if err == nil || v.r.Context().Err() != nil { // nothing wrong, or nobody there to tell
+		return
+	}
+	f := failureFor(err)
+	if f.Code == http.StatusInternalServerError {
+		p.Log.ErrorContext(v.r.Context(), "request failed", "method", v.r.Method, "path", v.r.URL.Path, "err", err)
+	}
+	p.showFailure(v, f)
+}
+
+// showFailure doesn't touch the session: the session may be what failed.
+func (p *pages) showFailure(v *visit, f failure) {
+	l := layout{Title: f.Title, Hostname: p.Hostname, Version: p.Version, Body: f}
+	if v.user != nil {
+		l.User, l.UserURL = v.user.Address.String(), accountURL(v.user.Address.String())
+	}
+	page, err := p.render("failure", l)
+	if err != nil {
+		p.Log.ErrorContext(v.r.Context(), "the page about a failure failed", "err", err)
+		http.Error(v.w, f.Title, f.Code)
+		return
+	}
+	v.write(f.Code, page)
+}
+
+// panicked ends a request whose handler panicked.
+func (p *pages) panicked(v *visit, e any) {
+	if e == http.ErrAbortHandler {
+		panic(e)
+	}
+	p.Log.ErrorContext(v.r.Context(), "request panicked", "method", v.r.Method, "path", v.r.URL.Path,
+		"err", e, "stack", string(debug.Stack()))
+	p.showFailure(v, errOurs)
+}

@@ -1,0 +1,83 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"postroom/store/auth"
+)
+
+type loginPage struct {
+	Hostname string
+	Username string
+	Next     string // the page that was wanted
+	Mistake  string
+}
+
+// What a sign-in that failed is told. The first is the same for a wrong name, a
+// wrong password and a disabled account.
+const (
+	textDenied   = "The address or the password is wrong. App passwords don’t open this page."
+	textBusy     = "Too many people are signing in at the moment. Try again in a few seconds."
+	textNotAdmin = "These pages are for administrators, and this account is not one. Another administrator can change that."
+)
+
+func (p *pages) showLogin(v *visit) error {
+	next := local(v.r.URL.Query().Get("next"))
+	err := v.identify()
+	switch {
+	case err == nil:
+		return v.done(next, "")
+	case !errors.Is(err, errSignedOut):
+		return err
+	}
+	return v.show("login", "Sign in", loginPage{Hostname: p.Hostname, Next: next})
+}
+
+func (p *pages) signIn(v *visit) error {
+	if err := v.form(); err != nil {
+		return err
+	}
+	page := loginPage{Hostname: p.Hostname, Username: v.field("username"), Next: local(v.field("next"))}
+	account, err := p.Auth.Login(v.r.Context(), auth.Attempt{
+		Login: page.Username, Password: v.field("password"), Client: v.client(), Protocol: "web", Web: true,
+	})
+	code := http.StatusUnauthorized
+	switch {
+	case errors.Is(err, auth.ErrDenied):
+		page.Mistake = textDenied
+	case errors.Is(err, auth.ErrBusy):
+		page.Mistake, code = textBusy, http.StatusServiceUnavailable
+	case err != nil:
+		return err
+	case !account.Admin:
+		page.Mistake, code = textNotAdmin, http.StatusForbidden
+	}
+	if page.Mistake != "" {
+		return v.showAs(code, "login", "Sign in", page)
+	}
+	if err := v.begin(account); err != nil {
+		return err
+	}
+	return v.done(page.Next, "")
+}
+
+func (p *pages) signOut(v *visit) error {
+	if err := v.forget(); !errors.Is(err, errSignedOut) {
+		return err
+	}
+	return v.done("/login", "")
+}
+
+// local returns next if it leads to a page of ours, else the first page. What a
+// browser could take for another host's address is not ours.
+func local(next string) string {
+	u, err := url.Parse(next)
+	if err != nil || u.IsAbs() || u.Host != "" || u.Opaque != "" || !strings.HasPrefix(next, "/") ||
+		strings.HasPrefix(next, "//") || strings.ContainsAny(next, "\\\r\n\t") {
+		return "/"
+	}
+	return u.RequestURI()
+}

@@ -1,0 +1,132 @@
+package web
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"postroom/store"
+)
+
+// How many messages a list shows.
+const (
+	listed     = 100 // on the page of messages
+	glimpsed   = 8   // on the overview
+	recipients = 3   // of one message in a list
+)
+
+type messagesPage struct {
+	Query    string
+	Messages []messageRow
+	Found    int64
+	Limited  bool // there may be more
+}
+
+// A messageRow is one message in a list.
+type messageRow struct {
+	ID, URL string
+	At      moment
+	From    string
+	To      []string
+	More    int // recipients that aren't shown
+	States  []tally
+}
+
+func (p *pages) showMessages(v *visit) error {
+	query := strings.TrimSpace(v.r.URL.Query().Get("q"))
+	trails, err := p.find(v, query)
+	if err != nil {
+		return err
+	}
+	page := messagesPage{
+		Query: query, Messages: rowsOf(trails, p.Now()),
+		Found: int64(len(trails)), Limited: len(trails) >= listed,
+	}
+	return v.show("messages", "Messages", page)
+}
+
+// find returns the messages that a search means, the latest for an empty one.
+func (p *pages) find(v *visit, query string) ([]store.Trail, error) {
+	if query == "" {
+		return p.Admin.RecentTrails(v.r.Context(), listed)
+	}
+	trails, err := p.Admin.Trace(v.r.Context(), query)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	return trails, err
+}
+
+func rowsOf(trails []store.Trail, now time.Time) []messageRow {
+	rows := make([]messageRow, len(trails))
+	for i, t := range trails {
+		to := t.To[:min(len(t.To), recipients)]
+		rows[i] = messageRow{
+			ID: t.ID.String(), URL: messageURL(t.ID.String()), At: newMoment(t.At, now),
+			From: t.From, To: to, More: len(t.To) - len(to), States: tallyOf(fatesOf(t.Events)),
+		}
+	}
+	return rows
+}
+
+type messagePage struct {
+	ID, HeaderID string
+	At           moment
+	From         string
+	To           []string
+	Size         int64
+	Whereabouts  string
+	Tone         string
+	States       []tally
+	Fates        []fateRow
+	Queue        []queuedMessage
+	Steps        []step
+}
+
+// A fateRow is a fate as a table shows it.
+type fateRow struct {
+	fate
+	Since moment
+	Text  string
+}
+
+func (p *pages) showMessage(v *visit) error {
+	id, err := store.ParseMessageID(v.r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	trails, err := p.Admin.Trace(v.r.Context(), id.String())
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(trails, func(t store.Trail) bool { return t.ID == id })
+	if i < 0 {
+		return errNoPage
+	}
+	page := messageOf(trails[i], p.Now())
+	if page.Queue, err = p.queueOf(v, page.ID); err != nil {
+		return err
+	}
+	return v.show("message", "Message "+page.ID, page)
+}
+
+// messageOf reads a message's page out of its trail.
+func messageOf(t store.Trail, now time.Time) messagePage {
+	fates := fatesOf(t.Events)
+	page := messagePage{
+		ID: t.ID.String(), HeaderID: t.HeaderID, At: newMoment(t.At, now), From: t.From, To: t.To,
+		Whereabouts: whereabouts(fates, now), Tone: "quiet",
+		States: tallyOf(fates), Steps: timeline(t.Events, now),
+	}
+	if len(page.States) > 0 {
+		page.Tone = page.States[0].State.Tone()
+	}
+	for _, f := range fates {
+		page.Fates = append(page.Fates, fateRow{f, newMoment(f.At, now), f.text(now)})
+	}
+	for _, e := range t.Events {
+		page.Size = max(page.Size, e.Size)
+	}
+	return page
+}

@@ -1,0 +1,91 @@
+package web
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// maxBody bounds what any request may carry, in octets: forms are small.
+const maxBody = 64 << 10
+
+// policy lets a page load its own files and nothing else.
+const policy = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; font-src 'self'; " +
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// protect wraps all pages: the headers that every answer carries, the bound on
+// bodies, the refusal of requests that another site sent, and the end of a panic.
+func (p *pages) protect(next http.Handler) http.Handler {
+	cross := http.NewCrossOriginProtection()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		setHeaders(w.Header())
+		v := &visit{pages: p, w: w, r: r}
+		defer func() {
+			if e := recover(); e != nil {
+				p.panicked(v, e)
+			}
+		}()
+		if r.ContentLength > maxBody {
+			p.fail(v, &http.MaxBytesError{Limit: maxBody})
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		if cross.Check(r) != nil {
+			p.fail(v, errCrossOrigin)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func setHeaders(h http.Header) {
+	h.Set("Content-Security-Policy", policy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+}
+
+// secure reports whether the visitor came over TLS, to us or to a proxy that we
+// trust.
+func (v *visit) secure() bool {
+	if v.Secure || v.r.TLS != nil {
+		return true
+	}
+	return v.trusted(peer(v.r)) && v.r.Header.Get("X-Forwarded-Proto") == "https"
+}
+
+// client returns the visitor's address: the peer's, or behind trusted proxies
+// the last one in X-Forwarded-For that isn't a trusted proxy itself.
+func (v *visit) client() netip.Addr {
+	addr := peer(v.r)
+	hops := strings.Split(strings.Join(v.r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0 && v.trusted(addr); i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break
+		}
+		addr = hop.Unmap()
+	}
+	return addr
+}
+
+func (v *visit) trusted(addr netip.Addr) bool {
+	for _, network := range v.TrustedProxies {
+		if network.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+func peer(r *http.Request) netip.Addr {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	addr, _ := netip.ParseAddr(host) // invalid: counted as an address of its own
+	return addr.Unmap()
+}

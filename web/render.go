@@ -1,0 +1,84 @@
+package web
+
+import (
+	"embed"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"path"
+	"strings"
+	"time"
+)
+
+//go:embed templates
+var templateFiles embed.FS
+
+// parse makes one template of each page: the layout and the shared pieces with
+// the page's own "content".
+func (p *pages) parse(files fs.FS) (map[string]*template.Template, error) {
+	base, err := template.New("").Funcs(p.funcs()).ParseFS(files, "templates/layout.html", "templates/pieces.html")
+	if err != nil {
+		return nil, fmt.Errorf("parse layout: %w", err)
+	}
+	names, err := fs.Glob(files, "templates/*.html")
+	if err != nil {
+		return nil, err
+	}
+	parsed := make(map[string]*template.Template)
+	for _, name := range names {
+		page, err := base.Clone()
+		if err != nil {
+			return nil, err
+		}
+		if page, err = page.ParseFS(files, name); err != nil {
+			return nil, fmt.Errorf("parse page: %w", err)
+		}
+		parsed[strings.TrimSuffix(path.Base(name), ".html")] = page
+	}
+	return parsed, nil
+}
+
+// funcs are the words that templates have besides their own struct's.
+func (p *pages) funcs() template.FuncMap {
+	return template.FuncMap{
+		"asset":    p.assetURL,
+		"moment":   func(at time.Time) moment { return newMoment(at, p.Now()) },
+		"octets":   octets,
+		"number":   number,
+		"plural":   plural,
+		"account":  accountURL,
+		"alias":    aliasURL,
+		"domain":   domainURL,
+		"message":  messageURL,
+		"searched": searchURL,
+		"sections": func() []navigation { return sections },
+	}
+}
+
+// A navigation is a group of links that is on every page.
+type navigation struct {
+	Title string
+	Links []link
+}
+
+type link struct{ Text, URL, Section string }
+
+// sections is the navigation: later pages get their line here.
+var sections = []navigation{
+	{"Mail", []link{
+		{"Overview", "/", ""},
+		{"Messages", "/messages", "messages"},
+		{"Queue", "/queue", "queue"},
+	}},
+	{"Directory", []link{
+		{"Domains", "/domains", "domains"},
+		{"Accounts", "/accounts", "accounts"},
+		{"Aliases", "/aliases", "aliases"},
+	}},
+}
+
+// section names the part of the site that a path lies in.
+func section(path string) string {
+	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	return first
+}

@@ -1,0 +1,110 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// A need says what a visitor must be to use a route.
+type need uint8
+
+const (
+	needNobody need = iota // open to everyone
+	needAdmin              // signed in, an enabled administrator
+)
+
+// A route is one thing that can be asked for.
+type route struct {
+	method, path string // path is a pattern of http.ServeMux
+	needs        need
+	handle       handler
+}
+
+// routes is all that the server answers, besides "no such page".
+func (p *pages) routes() []route {
+	return []route{
+		{"GET", "/login", needNobody, p.showLogin},
+		{"POST", "/login", needNobody, p.signIn},
+		{"POST", "/logout", needNobody, p.signOut},
+		{"GET", "/assets/{name}", needNobody, p.asset},
+		{"GET", "/favicon.ico", needNobody, p.favicon},
+
+		{"GET", "/{$}", needAdmin, p.showOverview},
+
+		{"GET", "/messages", needAdmin, p.showMessages},
+		{"GET", "/messages/{id}", needAdmin, p.showMessage},
+	}
+}
+
+// mux answers each path of the table for the methods that it lists there.
+func (p *pages) mux() http.Handler {
+	byPath := make(map[string]map[string]route)
+	for _, r := range p.routes() {
+		if byPath[r.path] == nil {
+			byPath[r.path] = make(map[string]route)
+		}
+		byPath[r.path][r.method] = r
+	}
+	mux := http.NewServeMux()
+	for path, methods := range byPath {
+		mux.Handle(path, p.serve(methods))
+	}
+	mux.Handle("/", p.serve(nil))
+	return mux
+}
+
+// serve answers one path. HEAD is answered as GET: net/http drops the body.
+func (p *pages) serve(methods map[string]route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		method := r.Method
+		if method == http.MethodHead {
+			method = http.MethodGet
+		}
+		v := &visit{pages: p, w: w, r: r}
+		route, ok := methods[method]
+		if !ok {
+			p.fail(v, p.refuse(v, methods))
+			return
+		}
+		p.fail(v, p.visit(v, route))
+	})
+}
+
+// visit lets v through to the route, if it may.
+func (p *pages) visit(v *visit, route route) error {
+	if err := v.load(); err != nil {
+		return err
+	}
+	if route.needs == needAdmin {
+		switch err := v.identify(); {
+		case errors.Is(err, errSignedOut):
+			return v.toLogin()
+		case err != nil:
+			return err
+		}
+	}
+	return route.handle(v)
+}
+
+// refuse answers a path or a method that isn't in the table. Who is signed in
+// gets a page with the navigation.
+func (p *pages) refuse(v *visit, methods map[string]route) error {
+	if err := v.load(); err != nil {
+		return err
+	}
+	if err := v.identify(); err != nil && !errors.Is(err, errSignedOut) {
+		return err
+	}
+	if len(methods) == 0 {
+		return errNoPage
+	}
+	var allow []string
+	for m := range methods {
+		allow = append(allow, m)
+	}
+	slices.Sort(allow)
+	v.w.Header().Set("Allow", strings.Join(allow, ", "))
+	return errMethod
+}

@@ -1,0 +1,156 @@
+package web
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+
+	"postroom/store"
+)
+
+// How long a sign-in lasts: without a request, and at most.
+const (
+	sessionIdle     = 4 * time.Hour
+	sessionLifetime = 7 * 24 * time.Hour
+	// sessionTouch is how stale the time of the last request may become, so that
+	// reading pages doesn't write to the database each time.
+	sessionTouch = 5 * time.Minute
+)
+
+// Keys of a session's values.
+const (
+	keyAccount = "account" // int64
+	keyProof   = "proof"   // []byte, see proofOf
+	keySeen    = "seen"    // int64, seconds since 1970
+	keyFlash   = "flash"   // string, a message for the next page
+)
+
+// errSignedOut says that nobody is signed in, or somebody who may not be here.
+var errSignedOut = errors.New("not signed in")
+
+func newSessions(store scs.CtxStore) *scs.SessionManager {
+	m := scs.New()
+	m.Store = store
+	m.Lifetime = sessionLifetime
+	m.HashTokenInStore = true
+	return m
+}
+
+// proofOf ties a session to the password that opened it: a new password ends
+// the sessions of the old one. The salted hash itself is not copied.
+func proofOf(a store.Account) []byte {
+	sum := sha256.Sum256([]byte("session\x00" + a.Secret.Hash))
+	return sum[:]
+}
+
+// load finds the session of the request's cookie, or begins an empty one, which
+// is kept only if something is put into it.
+func (v *visit) load() error {
+	var token string
+	if c, err := v.r.Cookie(v.cookieName()); err == nil {
+		token = c.Value
+	}
+	ctx, err := v.sessions.Load(v.r.Context(), token)
+	if err != nil {
+		return fmt.Errorf("load session: %w", err)
+	}
+	v.r = v.r.WithContext(ctx)
+	return nil
+}
+
+// identify finds out who is signed in, anew for each request: an account that
+// was disabled, removed, is no administrator any more or has a new password is
+// signed out (errSignedOut).
+func (v *visit) identify() error {
+	ctx := v.r.Context()
+	id := store.AccountID(v.sessions.GetInt64(ctx, keyAccount))
+	if id == 0 {
+		return errSignedOut
+	}
+	a, err := v.Accounts.Account(ctx, id)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return v.forget()
+	case err != nil:
+		return fmt.Errorf("look up who is signed in: %w", err)
+	}
+	now := v.Now()
+	seen := time.Unix(v.sessions.GetInt64(ctx, keySeen), 0)
+	proven := subtle.ConstantTimeCompare(v.sessions.GetBytes(ctx, keyProof), proofOf(a)) == 1
+	if !a.Admin || a.Disabled || !proven || now.Sub(seen) > sessionIdle {
+		return v.forget()
+	}
+	if now.Sub(seen) > sessionTouch {
+		v.sessions.Put(ctx, keySeen, now.Unix())
+	}
+	v.user = &a
+	return nil
+}
+
+// forget ends a session that is worth nothing any more.
+func (v *visit) forget() error {
+	if err := v.sessions.Destroy(v.r.Context()); err != nil {
+		return fmt.Errorf("end session: %w", err)
+	}
+	return errSignedOut
+}
+
+// begin signs a in. The session gets a new token, so that one planted
+// beforehand is worth nothing.
+func (v *visit) begin(a store.Account) error {
+	ctx := v.r.Context()
+	if err := v.sessions.RenewToken(ctx); err != nil {
+		return fmt.Errorf("renew session: %w", err)
+	}
+	v.sessions.Put(ctx, keyAccount, int64(a.ID))
+	v.sessions.Put(ctx, keyProof, proofOf(a))
+	v.sessions.Put(ctx, keySeen, v.Now().Unix())
+	return nil
+}
+
+// save commits what the handler changed in the session and sets the cookie. It
+// comes before the first byte of the answer.
+func (v *visit) save() error {
+	ctx := v.r.Context()
+	switch v.sessions.Status(ctx) {
+	case scs.Modified:
+		token, expiry, err := v.sessions.Commit(ctx)
+		if err != nil {
+			return fmt.Errorf("save session: %w", err)
+		}
+		v.setCookie(token, expiry)
+	case scs.Destroyed:
+		v.setCookie("", time.Unix(1, 0))
+	}
+	return nil
+}
+
+func (v *visit) setCookie(token string, expires time.Time) {
+	c := &http.Cookie{
+		Name:     v.cookieName(),
+		Value:    token,
+		Path:     "/",
+		Expires:  expires,
+		HttpOnly: true,
+		Secure:   v.secure(),
+		SameSite: http.SameSiteLaxMode,
+	}
+	if token == "" {
+		c.MaxAge = -1
+	}
+	http.SetCookie(v.w, c)
+}
+
+// cookieName returns the name of the session's cookie. Over TLS its prefix
+// makes browsers refuse one that another host or a plain connection planted.
+func (v *visit) cookieName() string {
+	if v.secure() {
+		return "__Host-postroom"
+	}
+	return "postroom"
+}

@@ -1,0 +1,64 @@
+// Package web is the administrator's view of postroom: accounts, aliases and
+// domains, the queue, and the way of every message. It serves pages made on the
+// server that work without script, and decides nothing about mail: each button
+// is one operation of store/admin, the same that the command line calls.
+//
+// The design language (colours, spaces, components) is written down at the top
+// of assets/postroom.css; every page is built from what stands there. A new page
+// is a line in the route table, a typed struct, a handler that returns an error,
+// and a file in templates.
+package web
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+
+	"postroom/store"
+	"postroom/store/auth"
+)
+
+// A Server serves the administration pages. Its fields are set before the first
+// call of Handler and not changed afterwards.
+type Server struct {
+	Admin    Admin
+	Auth     Authenticator
+	Accounts Accounts     // who is signed in is looked up anew for each request
+	Sessions scs.CtxStore // tokens are hashed before they come here
+	Hostname string       // what this server is called, for titles; no address is ever made of a request's Host
+	Version  string
+	// TrustedProxies are the networks whose X-Forwarded-For and
+	// X-Forwarded-Proto are believed.
+	TrustedProxies []netip.Prefix
+	Secure         bool // every visitor comes over TLS: cookies are always marked Secure
+	Log            *slog.Logger
+	Now            func() time.Time
+}
+
+// Authenticator is the part of auth.Authenticator that signs people in.
+type Authenticator interface {
+	Login(context.Context, auth.Attempt) (store.Account, error)
+}
+
+// Accounts is the part of the store that tells who an account is now. It fails
+// with store.ErrNotFound if the account is gone.
+type Accounts interface {
+	Account(context.Context, store.AccountID) (store.Account, error)
+}
+
+// Admin is the part of admin.Admin that the pages use.
+type Admin interface {
+	Counts(context.Context) (store.Counts, error)
+	Trace(ctx context.Context, text string) ([]store.Trail, error)
+	RecentTrails(ctx context.Context, limit int) ([]store.Trail, error)
+}
+
+// Handler returns the handler of all pages. The caller gives it timeouts.
+func (s *Server) Handler() http.Handler {
+	p := newPages(s)
+	return p.protect(p.mux())
+}
