@@ -27,48 +27,65 @@ const (
 // NewDotWriter returns a DotWriter to w, which should be buffered.
 func NewDotWriter(w io.Writer) *DotWriter { return &DotWriter{w: w} }
 
-// Write sends p, stuffed.
-func (d *DotWriter) Write(p []byte) (n int, err error) {
-	for n < len(p) && d.err == nil {
-		n += d.writeSome(p[n:])
+// Write sends p, stuffed. It fails with ErrBareControl at a CR or LF that stands
+// alone, which is not sent, nor anything behind it; the message can't be ended
+// then.
+func (d *DotWriter) Write(p []byte) (int, error) {
+	rest := p
+	if d.state == afterCR && len(p) > 0 {
+		if p[0] != '\n' {
+			d.fail(ErrBareControl)
+			return 0, d.err
+		}
+		d.put(crlf)
+		d.state = lineStart
+		rest = p[1:]
 	}
-	return n, d.err
+	d.stuff(rest)
+	if d.err != nil {
+		return 0, d.err
+	}
+	return len(p), nil
 }
 
-// writeSome sends p up to the end of its first line, or all of it, and returns
-// how much that was.
-func (d *DotWriter) writeSome(p []byte) int {
-	if d.state == afterCR {
-		if p[0] != '\n' {
-			d.err = ErrBareControl
-			return 0
+// stuff sends p in runs that are as long as can be: up to the next line that
+// begins with a dot.
+func (d *DotWriter) stuff(p []byte) {
+	run, at := 0, 0
+	for at < len(p) {
+		if d.state == lineStart && p[at] == '.' {
+			d.put(p[run:at])
+			d.put(dot)
+			run = at
 		}
-		d.put(p[:1])
+		end := bytes.IndexByte(p[at:], '\n')
+		if end < 0 {
+			d.partOfLine(p[run:], bytes.IndexByte(p[at:], '\r'), len(p)-at)
+			return
+		}
+		if cr := bytes.IndexByte(p[at:at+end], '\r'); cr < 0 || cr != end-1 {
+			d.fail(ErrBareControl)
+			return
+		}
+		at += end + 1
 		d.state = lineStart
-		return 1
 	}
-	if d.state == lineStart && p[0] == '.' {
-		d.put(dot)
-	}
-	end := bytes.IndexByte(p, '\n') + 1
-	line := p
-	if end > 0 {
-		line = p[:end]
-	}
-	cr := bytes.IndexByte(line, '\r')
-	switch {
-	case end > 0 && (end < 2 || cr != end-2), end == 0 && cr >= 0 && cr != len(line)-1:
-		d.err = ErrBareControl
-		return 0
-	case end > 0:
-		d.state = lineStart
-	case cr >= 0:
-		d.state = afterCR
-	default:
+	d.put(p[run:])
+}
+
+// partOfLine sends a run whose last line, of n octets, has no end yet and its
+// first CR at cr. A CR at the end of it waits for its LF.
+func (d *DotWriter) partOfLine(run []byte, cr, n int) {
+	switch cr {
+	case -1:
 		d.state = inLine
+		d.put(run)
+	case n - 1:
+		d.state = afterCR
+		d.put(run[:len(run)-1])
+	default:
+		d.fail(ErrBareControl)
 	}
-	d.put(line)
-	return len(line)
 }
 
 // Close ends the message: with a line end, if it has none, and the final dot.
@@ -79,17 +96,22 @@ func (d *DotWriter) Close() error {
 	case inLine:
 		d.put(crlf)
 	case afterCR:
-		d.err = ErrBareControl
+		d.fail(ErrBareControl)
 	}
-	if d.err == nil {
-		d.put(final)
-	}
+	d.put(final)
 	return d.err
 }
 
+// put sends p, unless something has gone wrong before.
 func (d *DotWriter) put(p []byte) {
-	if d.err == nil {
+	if d.err == nil && len(p) > 0 {
 		_, d.err = d.w.Write(p)
+	}
+}
+
+func (d *DotWriter) fail(err error) {
+	if d.err == nil {
+		d.err = err
 	}
 }
 

@@ -21,48 +21,54 @@ var (
 
 // ReadLine reads one line that ends with CRLF and returns it without its
 // ending. A lone LF does not end a line (RFC 5321 2.3.8). The line is at most
-// limit octets long, CRLF not counted; of a longer one no more than r's buffer
-// is held in memory. The slice is valid until the next read.
+// limit octets long, CRLF not counted; of a longer one no more than that is held
+// in memory, besides r's buffer. The slice is valid until the next read.
+//
+// At the end of the input it fails with io.EOF, inside a line with
+// io.ErrUnexpectedEOF.
 func ReadLine(r *bufio.Reader, limit int) ([]byte, error) {
-	line, err := r.ReadSlice('\n')
-	if err == nil && isWhole(line) {
-		return checkLine(line[:len(line)-2], limit)
+	piece, err := r.ReadSlice('\n')
+	if err == nil && endsLine(piece, 0) {
+		return checkLine(piece[:len(piece)-2], limit)
 	}
-	return readLong(r, line, err, limit)
+	return readLong(r, piece, err, limit)
 }
 
-// readLong goes on with a line whose first piece didn't hold its end.
+// readLong goes on with a line whose first piece didn't hold its end: the line
+// is longer than the buffer, or has an LF in it.
 func readLong(r *bufio.Reader, piece []byte, err error, limit int) ([]byte, error) {
 	var line []byte
-	tooLong := false
-	var last, before byte
+	var last byte // of the pieces before
+	began, tooLong := false, false
 	for {
-		if n := len(piece); n > 1 {
-			before, last = piece[n-2], piece[n-1]
-		} else if n == 1 {
-			before, last = last, piece[0]
-		}
-		if tooLong = tooLong || len(line)+len(piece) > limit+2; !tooLong {
+		began = began || len(piece) > 0
+		if tooLong = tooLong || len(line)+len(piece) > limit+2; tooLong {
+			line = nil
+		} else {
 			line = append(line, piece...)
 		}
 		switch {
-		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
-			if errors.Is(err, io.EOF) && len(line) > 0 {
-				err = io.ErrUnexpectedEOF
-			}
-			return nil, err
-		case err == nil && before == '\r' && last == '\n':
-			if tooLong {
-				return nil, ErrLineTooLong
-			}
+		case err == nil && endsLine(piece, last) && tooLong:
+			return nil, ErrLineTooLong
+		case err == nil && endsLine(piece, last):
 			return checkLine(line[:len(line)-2], limit)
+		case errors.Is(err, io.EOF) && began:
+			return nil, io.ErrUnexpectedEOF
+		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
+			return nil, err
 		}
+		last = piece[len(piece)-1]
 		piece, err = r.ReadSlice('\n')
 	}
 }
 
-func isWhole(line []byte) bool {
-	return len(line) >= 2 && line[len(line)-2] == '\r'
+// endsLine reports whether piece, which ends with LF, ends with CRLF. before is
+// the octet in front of it.
+func endsLine(piece []byte, before byte) bool {
+	if n := len(piece); n > 1 {
+		before = piece[n-2]
+	}
+	return before == '\r'
 }
 
 func checkLine(line []byte, limit int) ([]byte, error) {
