@@ -23,6 +23,7 @@ type checkpointer struct {
 	wal      atomic.Int64  // octets in the WAL that aren't in the database, about
 	wanted   chan struct{} // capacity 1
 	pinned   atomic.Bool   // a backup reads: the WAL can't be restarted
+	truncate atomic.Bool   // the WAL has grown out of measure: cut it
 }
 
 // wrote is told of every batch.
@@ -44,24 +45,52 @@ func (c *checkpointer) passive(ctx context.Context, db *sql.DB) error {
 	if err != nil {
 		return err
 	}
-	if frames >= 0 {
-		c.wal.Store(max(0, frames-moved) * c.pageSize)
-	}
-	if frames*c.pageSize > restartAbove {
+	switch {
+	case frames < 0: // somebody else makes one
+	case frames*c.pageSize > restartAbove:
 		c.wal.Store(frames * c.pageSize) // it can't shrink before it starts again
+	default:
+		c.wal.Store(max(0, frames-moved) * c.pageSize)
 	}
 	return nil
 }
 
-// restartIfLong is called by the writer between two batches.
+// restartIfLong is called by the writer between two batches. A reader in the
+// middle of a query can be in the way; then it is tried again some megabytes
+// later, rather than that everybody waits.
 func (c *checkpointer) restartIfLong(conn *sql.Conn) error {
-	if c.wal.Load() < restartAbove || c.pinned.Load() {
+	mode := "RESTART"
+	switch {
+	case c.pinned.Load():
+		return nil
+	case c.truncate.Load():
+		mode = "TRUNCATE"
+	case c.wal.Load() < restartAbove:
 		return nil
 	}
+	busy, err := checkpointSoon(conn, mode)
+	if err != nil || busy {
+		c.wal.Store(restartAbove - checkpointEvery)
+		return err
+	}
+	c.truncate.Store(false)
 	c.wal.Store(0)
 	c.written.Store(0)
-	_, _, err := checkpoint(context.Background(), conn, "RESTART")
-	return err
+	return nil
+}
+
+// checkpointSoon runs a checkpoint on the writer's connection, and gives up
+// before anybody notices the wait.
+func checkpointSoon(conn *sql.Conn, mode string) (busy bool, err error) {
+	ctx := context.Background()
+	if _, err := conn.ExecContext(ctx, "PRAGMA busy_timeout = 100"); err != nil {
+		return false, err
+	}
+	frames, moved, err := checkpoint(ctx, conn, mode)
+	if _, err := conn.ExecContext(ctx, "PRAGMA busy_timeout = 10000"); err != nil {
+		return false, err
+	}
+	return frames < 0 || moved < frames, err
 }
 
 type rowQuerier interface {
@@ -69,12 +98,15 @@ type rowQuerier interface {
 }
 
 // checkpoint runs a checkpoint and returns how many frames the WAL has, and how
-// many of them are in the database.
+// many of them are in the database; -1 if others were in the way.
 func checkpoint(ctx context.Context, db rowQuerier, mode string) (frames, moved int64, err error) {
 	var busy int64
 	err = db.QueryRowContext(ctx, "PRAGMA wal_checkpoint("+mode+")").Scan(&busy, &frames, &moved)
 	if err != nil {
 		return 0, 0, fmt.Errorf("checkpoint: %w", err)
+	}
+	if busy != 0 {
+		frames = -1
 	}
 	return frames, moved, nil
 }

@@ -51,48 +51,39 @@ func (s *Store) refusalsBound() (before int64, err error) {
 // the indexer never writes keys for a trail that is gone.
 func (s *Store) removeTrails(ctx context.Context, refused bool, before int64) error {
 	for ctx.Err() == nil {
-		var n int64
-		err := s.write(ctx, 256*expireAtOnce, func(tx *tx) (err error) {
-			n, err = removeSomeTrails(tx, refused, before)
+		old, err := s.trailHeads(ctx, `
+			SELECT id FROM trail t
+			WHERE refused = ? AND id < ?
+				AND NOT EXISTS (SELECT 1 FROM message WHERE id = t.id)
+				AND NOT EXISTS (SELECT 1 FROM trail_new WHERE trail = t.id)
+			ORDER BY id
+			LIMIT ?`, refused, before, expireAtOnce)
+		if err != nil || len(old) == 0 {
 			return err
-		})
-		if err != nil {
-			return fmt.Errorf("remove trails: %w", err)
 		}
-		if n < expireAtOnce {
-			return nil
+		if err := s.dropTrails(ctx, old); err != nil {
+			return fmt.Errorf("remove trails: %w", err)
 		}
 	}
 	return ctx.Err()
 }
 
-func removeSomeTrails(tx *tx, refused bool, before int64) (int64, error) {
-	if _, err := tx.exec(`CREATE TEMP TABLE IF NOT EXISTS old (id INTEGER PRIMARY KEY)`); err != nil {
-		return 0, err
-	}
-	if _, err := tx.exec(`DELETE FROM temp.old`); err != nil {
-		return 0, err
-	}
-	result, err := tx.exec(`
-		INSERT INTO temp.old
-		SELECT id FROM trail t
-		WHERE refused = ? AND id < ?
-			AND NOT EXISTS (SELECT 1 FROM message WHERE id = t.id)
-			AND NOT EXISTS (SELECT 1 FROM trail_new WHERE trail = t.id)
-		ORDER BY id
-		LIMIT ?`, refused, before, expireAtOnce)
+// dropTrails removes trails with their events and their keys.
+func (s *Store) dropTrails(ctx context.Context, old []trailHead) error {
+	keys, ids, err := indexEntries(old)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	for _, query := range []string{
-		`DELETE FROM trail_key WHERE (key, trail) IN (
-			SELECT k.key, k.trail FROM trail_key k JOIN temp.old o ON o.id = k.trail)`,
-		`DELETE FROM event WHERE trail IN (SELECT id FROM temp.old)`,
-		`DELETE FROM trail WHERE id IN (SELECT id FROM temp.old)`,
-	} {
-		if _, err := tx.exec(query); err != nil {
-			return 0, err
+	return s.write(ctx, 256*expireAtOnce, func(tx *tx) error {
+		for _, step := range []struct{ query, list string }{
+			{`DELETE FROM trail_key WHERE (key, trail) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))`, keys},
+			{`DELETE FROM event WHERE trail IN (SELECT value FROM json_each(?))`, ids},
+			{`DELETE FROM trail WHERE id IN (SELECT value FROM json_each(?))`, ids},
+		} {
+			if _, err := tx.exec(step.query, step.list); err != nil {
+				return err
+			}
 		}
-	}
-	return result.RowsAffected()
+		return nil
+	})
 }

@@ -38,7 +38,7 @@ func (s *Store) afterBatch(b batchReport) {
 // makeRoomInWAL starts the WAL from its beginning, where there is room for the
 // small changes that delete mail.
 func (s *Store) makeRoomInWAL() {
-	if _, _, err := checkpoint(context.Background(), s.writer.conn, "RESTART"); err != nil {
+	if _, err := checkpointSoon(s.writer.conn, "RESTART"); err != nil {
 		s.log.Warn("checkpoint failed", "err", err)
 	}
 }

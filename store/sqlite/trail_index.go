@@ -113,14 +113,19 @@ func indexEntries(heads []trailHead) (entries, ids string, err error) {
 // newTrails returns the heads of trails that aren't indexed yet, oldest first;
 // limit -1 means all.
 func (s *Store) newTrails(ctx context.Context, limit int) ([]trailHead, error) {
+	return s.trailHeads(ctx, `SELECT trail AS id FROM trail_new ORDER BY trail LIMIT ?`, limit)
+}
+
+// trailHeads returns the heads of the trails whose ids a query gives.
+func (s *Store) trailHeads(ctx context.Context, ids string, args ...any) ([]trailHead, error) {
 	rows, err := s.reader().QueryContext(ctx, `
 		SELECT t.id, t.header_id, t.sender, t.recipients,
 			(SELECT json_group_array(DISTINCT recipient) FROM event WHERE trail = t.id)
-		FROM (SELECT trail FROM trail_new ORDER BY trail LIMIT ?) AS n
-		JOIN trail AS t ON t.id = n.trail`,
-		limit)
+		FROM (`+ids+`) AS n
+		JOIN trail AS t ON t.id = n.id`,
+		args...)
 	if err != nil {
-		return nil, fmt.Errorf("read new trails: %w", err)
+		return nil, fmt.Errorf("read trails: %w", err)
 	}
 	defer rows.Close()
 	var heads []trailHead
@@ -128,7 +133,7 @@ func (s *Store) newTrails(ctx context.Context, limit int) ([]trailHead, error) {
 		var h trailHead
 		var envelope, events string
 		if err := rows.Scan(&h.id, &h.headerID, &h.sender, &envelope, &events); err != nil {
-			return nil, fmt.Errorf("read new trails: %w", err)
+			return nil, fmt.Errorf("read trails: %w", err)
 		}
 		for _, list := range []string{envelope, events} {
 			var some []string
