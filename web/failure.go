@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 
 	"postroom/store"
+	"postroom/store/admin"
 )
 
 // A failure is a page that says what went wrong and what to do now.
@@ -53,10 +54,33 @@ func failureFor(err error) failure {
 	switch {
 	case errors.As(err, &tooLarge):
 		return errTooLarge
+	case hasMistake(err):
+		text, code := mistakeOf(err)
+		return failure{code, "That didn’t work", text}
 	case errors.Is(err, store.ErrNotFound):
 		return errNoPage
 	}
 	return errOurs
+}
+
+// hasMistake reports whether err is one that the person who asked can mend.
+func hasMistake(err error) bool {
+	_, ok := errors.AsType[*admin.Error](err)
+	return ok
+}
+
+// mistakeOf returns what to tell about such an error.
+func mistakeOf(err error) (text string, code int) {
+	e, _ := errors.AsType[*admin.Error](err)
+	switch e.Kind {
+	case admin.NotFound:
+		return e.Text, http.StatusNotFound
+	case admin.Conflict, admin.InUse:
+		return e.Text, http.StatusConflict
+	case admin.Busy:
+		return e.Text, http.StatusServiceUnavailable
+	}
+	return e.Text, http.StatusUnprocessableEntity
 }
 
 // fail answers with a page about err, nil being none. Our own faults go to the

@@ -15,7 +15,12 @@ type moment struct {
 	Short string // "3 min ago"
 }
 
-func newMoment(at, now time.Time) moment { return moment{at, relative(at, now)} }
+func newMoment(at, now time.Time) moment {
+	if at.IsZero() {
+		return moment{at, "never"}
+	}
+	return moment{at.In(now.Location()), relative(at, now)}
+}
 
 // ISO is for machines, Exact and Clock are for people, in the server's zone.
 func (m moment) ISO() string   { return m.At.UTC().Format(time.RFC3339) }

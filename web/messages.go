@@ -105,7 +105,7 @@ func (p *pages) showMessage(v *visit) error {
 		return errNoPage
 	}
 	page := messageOf(trails[i], p.Now())
-	if page.Queue, err = p.queueOf(v, page.ID); err != nil {
+	if page.Queue, err = p.queueOf(v, id); err != nil {
 		return err
 	}
 	return v.show("message", "Message "+page.ID, page)

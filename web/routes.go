@@ -35,6 +35,31 @@ func (p *pages) routes() []route {
 
 		{"GET", "/messages", needAdmin, p.showMessages},
 		{"GET", "/messages/{id}", needAdmin, p.showMessage},
+		{"GET", "/queue", needAdmin, p.showQueue},
+		{"POST", "/queue", needAdmin, p.changeQueue},
+		{"GET", "/queue/return", needAdmin, p.confirmReturn},
+		{"POST", "/queue/return", needAdmin, p.returnQueue},
+
+		{"GET", "/domains", needAdmin, p.showDomains},
+		{"POST", "/domains", needAdmin, p.addDomain},
+		{"GET", "/domains/{name}/remove", needAdmin, p.confirmDomain},
+		{"POST", "/domains/{name}/remove", needAdmin, p.removeDomain},
+
+		{"GET", "/accounts", needAdmin, p.showAccounts},
+		{"POST", "/accounts", needAdmin, p.addAccount},
+		{"GET", "/accounts/{address}", needAdmin, p.showAccount},
+		{"POST", "/accounts/{address}/disable", needAdmin, p.disableAccount},
+		{"POST", "/accounts/{address}/enable", needAdmin, p.enableAccount},
+		{"POST", "/accounts/{address}/password", needAdmin, p.setPassword},
+		{"POST", "/accounts/{address}/app-passwords", needAdmin, p.addAppPassword},
+		{"POST", "/accounts/{address}/app-passwords/remove", needAdmin, p.removeAppPassword},
+		{"GET", "/accounts/{address}/remove", needAdmin, p.confirmAccount},
+		{"POST", "/accounts/{address}/remove", needAdmin, p.removeAccount},
+
+		{"GET", "/aliases", needAdmin, p.showAliases},
+		{"POST", "/aliases", needAdmin, p.addAlias},
+		{"GET", "/aliases/{source}/remove", needAdmin, p.confirmAlias},
+		{"POST", "/aliases/{source}/remove", needAdmin, p.removeAlias},
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 // A step is one event of a message's way as the timeline shows it.
 type step struct {
 	At     moment
+	Day    string // written where a day begins
 	After  string // how long after the step before: "+3 min"
 	Title  string
 	Tone   string
@@ -52,11 +53,18 @@ func timeline(events []store.Event, now time.Time) []step {
 	steps := make([]step, len(events))
 	for i, e := range events {
 		steps[i] = stepOf(e, now)
+		if i == 0 || !sameDay(e.Time, events[i-1].Time) {
+			steps[i].Day = e.Time.Format("2 Jan 2006")
+		}
 		if i > 0 {
 			steps[i].After = elapsed(e.Time.Sub(events[i-1].Time))
 		}
 	}
 	return steps
+}
+
+func sameDay(a, b time.Time) bool {
+	return a.Format(time.DateOnly) == b.Format(time.DateOnly)
 }
 
 func stepOf(e store.Event, now time.Time) step {

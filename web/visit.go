@@ -83,6 +83,17 @@ func (v *visit) showAs(code int, name, title string, body any) error {
 	return nil
 }
 
+// showForm answers with a page that holds a form. A mistake in what was sent is
+// told in front of it, through the page's field of that name.
+func (v *visit) showForm(name, title string, page any, field *string, mistake error) error {
+	if mistake == nil {
+		return v.show(name, title, page)
+	}
+	var code int
+	*field, code = mistakeOf(mistake)
+	return v.showAs(code, name, title, page)
+}
+
 // render makes the whole page before any of it is sent.
 func (p *pages) render(name string, l layout) (*bytes.Buffer, error) {
 	var page bytes.Buffer

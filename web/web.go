@@ -19,6 +19,7 @@ import (
 	"github.com/alexedwards/scs/v2"
 
 	"postroom/store"
+	"postroom/store/admin"
 	"postroom/store/auth"
 )
 
@@ -50,11 +51,36 @@ type Accounts interface {
 	Account(context.Context, store.AccountID) (store.Account, error)
 }
 
-// Admin is the part of admin.Admin that the pages use.
+// Admin is what the pages ask of admin.Admin.
 type Admin interface {
-	Counts(context.Context) (store.Counts, error)
+	AddDomain(context.Context, admin.AddDomain) (admin.Domain, error)
+	Domains(context.Context) ([]admin.Domain, error)
+	RemoveDomain(ctx context.Context, name string) error
+
+	AddAccount(context.Context, admin.NewAccount) (admin.Account, error)
+	Accounts(context.Context) ([]admin.Account, error)
+	Account(ctx context.Context, address string) (admin.Account, error)
+	SetPassword(ctx context.Context, address, password string) error
+	DisableAccount(ctx context.Context, address string, refuse bool) error
+	EnableAccount(ctx context.Context, address string) error
+	RemoveAccount(ctx context.Context, address string) (admin.RemovedAccount, error)
+	AddAppPassword(ctx context.Context, address, name string) (shown string, err error)
+	AppPasswords(ctx context.Context, address string) ([]admin.AppPassword, error)
+	RemoveAppPassword(ctx context.Context, address, name string) error
+
+	AddAlias(context.Context, admin.NewAlias) (admin.Alias, error)
+	Aliases(context.Context) ([]admin.Alias, error)
+	RemoveAlias(ctx context.Context, source string) (admin.Alias, error)
+
+	Queue(context.Context, admin.QueueSelection) ([]admin.QueueItem, error)
+	RetryQueue(context.Context, admin.QueueSelection) (int64, error)
+	HoldQueue(context.Context, admin.QueueSelection) (int64, error)
+	ReleaseQueue(context.Context, admin.QueueSelection) (int64, error)
+	CancelQueue(context.Context, admin.QueueSelection) (int64, error)
+
 	Trace(ctx context.Context, text string) ([]store.Trail, error)
 	RecentTrails(ctx context.Context, limit int) ([]store.Trail, error)
+	Counts(context.Context) (store.Counts, error)
 }
 
 // Handler returns the handler of all pages. The caller gives it timeouts.

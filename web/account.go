@@ -1,0 +1,222 @@
+package web
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"postroom/store/admin"
+)
+
+type accountPage struct {
+	Account      accountRow
+	Own          bool // the account of who is signed in
+	Aliases      []string
+	AppPasswords []admin.AppPassword
+	accountNews
+	Mistake string
+}
+
+// accountNews is what a form on the account's page brought about.
+type accountNews struct {
+	Secret  *secret
+	mistake error
+}
+
+func (p *pages) showAccount(v *visit) error {
+	return p.accountPage(v, v.r.PathValue("address"), accountNews{})
+}
+
+func (p *pages) accountPage(v *visit, address string, news accountNews) error {
+	ctx := v.r.Context()
+	account, err := p.Admin.Account(ctx, address)
+	if err != nil {
+		return err
+	}
+	page := accountPage{Account: rowOf(account), Own: v.owns(account.Address), accountNews: news}
+	if page.AppPasswords, err = p.Admin.AppPasswords(ctx, account.Address); err != nil {
+		return err
+	}
+	if page.Aliases, err = p.aliasesTo(v, account.Address); err != nil {
+		return err
+	}
+	return v.showForm("account", account.Address, &page, &page.Mistake, news.mistake)
+}
+
+// owns reports whether an address is that of who is signed in.
+func (v *visit) owns(address string) bool {
+	return v.user != nil && strings.EqualFold(v.user.Address.String(), address)
+}
+
+// aliasesTo returns the aliases that lead to an address themselves.
+func (p *pages) aliasesTo(v *visit, address string) ([]string, error) {
+	aliases, err := p.Admin.Aliases(v.r.Context())
+	if err != nil {
+		return nil, err
+	}
+	var sources []string
+	for _, a := range aliases {
+		if slices.ContainsFunc(a.Targets, func(t string) bool { return strings.EqualFold(t, address) }) {
+			sources = append(sources, a.Source)
+		}
+	}
+	return sources, nil
+}
+
+// errOwn keeps administrators from locking themselves out.
+var errOwn = &admin.Error{Kind: admin.Conflict, Text: "You are signed in with this account, so you can’t disable or remove it. Another administrator can."}
+
+func (p *pages) disableAccount(v *visit) error {
+	if err := v.form(); err != nil {
+		return err
+	}
+	address := v.r.PathValue("address")
+	if v.owns(address) {
+		return p.accountPage(v, address, accountNews{mistake: errOwn})
+	}
+	if err := p.Admin.DisableAccount(v.r.Context(), address, v.field("refuse") != ""); err != nil {
+		return err
+	}
+	return v.done(accountURL(address), address+" is disabled: it can’t log in or send, and its mail in the queue is held.")
+}
+
+func (p *pages) enableAccount(v *visit) error {
+	address := v.r.PathValue("address")
+	if err := p.Admin.EnableAccount(v.r.Context(), address); err != nil {
+		return err
+	}
+	return v.done(accountURL(address), address+" is enabled again.")
+}
+
+func (p *pages) setPassword(v *visit) error {
+	if err := v.form(); err != nil {
+		return err
+	}
+	address := v.r.PathValue("address")
+	password, generated := v.password()
+	err := p.Admin.SetPassword(v.r.Context(), address, password)
+	switch {
+	case hasMistake(err):
+		return p.accountPage(v, address, accountNews{mistake: err})
+	case err != nil:
+		return err
+	}
+	if err := p.staySignedIn(v, address); err != nil {
+		return err
+	}
+	if !generated {
+		return v.done(accountURL(address), "The new password is set.")
+	}
+	return p.accountPage(v, address, accountNews{Secret: &secret{
+		Title: "The new password is set", Password: password,
+		Text: fmt.Sprintf("%s logs in with it from now on; the old one doesn’t work any more.", address),
+	}})
+}
+
+// staySignedIn renews the session of who changed the own password, which ended
+// all others.
+func (p *pages) staySignedIn(v *visit, address string) error {
+	if !v.owns(address) {
+		return nil
+	}
+	account, err := p.Accounts.Account(v.r.Context(), v.user.ID)
+	if err != nil {
+		return fmt.Errorf("look up who is signed in: %w", err)
+	}
+	return v.begin(account)
+}
+
+func (p *pages) addAppPassword(v *visit) error {
+	if err := v.form(); err != nil {
+		return err
+	}
+	address, name := v.r.PathValue("address"), v.field("name")
+	shown, err := p.Admin.AddAppPassword(v.r.Context(), address, name)
+	switch {
+	case hasMistake(err):
+		return p.accountPage(v, address, accountNews{mistake: err})
+	case err != nil:
+		return err
+	}
+	return p.accountPage(v, address, accountNews{Secret: &secret{
+		Title: "The app password is ready", Password: shown,
+		Text: fmt.Sprintf("Enter it in %s as the password of %s.", name, address),
+	}})
+}
+
+func (p *pages) removeAppPassword(v *visit) error {
+	if err := v.form(); err != nil {
+		return err
+	}
+	address, name := v.r.PathValue("address"), v.field("name")
+	err := p.Admin.RemoveAppPassword(v.r.Context(), address, name)
+	switch {
+	case hasMistake(err):
+		return p.accountPage(v, address, accountNews{mistake: err})
+	case err != nil:
+		return err
+	}
+	return v.done(accountURL(address), fmt.Sprintf("The app password “%s” doesn’t work any more.", name))
+}
+
+func (p *pages) confirmAccount(v *visit) error { return p.accountConfirmation(v, nil) }
+
+func (p *pages) accountConfirmation(v *visit, mistake error) error {
+	address := v.r.PathValue("address")
+	account, err := p.Admin.Account(v.r.Context(), address)
+	if err != nil {
+		return err
+	}
+	passwords, err := p.Admin.AppPasswords(v.r.Context(), address)
+	if err != nil {
+		return err
+	}
+	aliases, err := p.aliasesTo(v, account.Address)
+	if err != nil {
+		return err
+	}
+	page := accountLoss(account, len(passwords), aliases)
+	return v.showForm("confirm", page.Title, &page, &page.Mistake, mistake)
+}
+
+// accountLoss says what the removal of an account takes along.
+func accountLoss(a admin.Account, appPasswords int, aliases []string) confirmPage {
+	page := confirmPage{
+		Title: "Remove " + a.Address + "?", Back: accountURL(a.Address), BackText: a.Address,
+		Action: accountURL(a.Address) + "/remove", Button: "Remove the account", Type: a.Address,
+	}
+	if a.Messages > 0 {
+		page.Lost = append(page.Lost, fmt.Sprintf("%s (%s) in its maildrop are deleted for good.", plural(a.Messages, "message", "messages"), octets(a.Used)))
+	} else {
+		page.Lost = append(page.Lost, "Its maildrop is empty: no mail is lost.")
+	}
+	if appPasswords > 0 {
+		page.Lost = append(page.Lost, fmt.Sprintf("%s stop working.", plural(int64(appPasswords), "app password", "app passwords")))
+	}
+	page.Lost = append(page.Lost, "Nobody can log in with it any more, and mail for it is refused as unknown. What it sent and what still waits in the queue is sent.")
+	if len(aliases) > 0 {
+		page.Lost = append(page.Lost, "These aliases lead to it and will lead nowhere; change or remove them too:")
+		page.Items = aliases
+	}
+	return page
+}
+
+var errTyped = &admin.Error{Kind: admin.Invalid, Text: "What was typed is not the address of the account. Nothing was removed."}
+
+func (p *pages) removeAccount(v *visit) error {
+	if err := v.form(); err != nil {
+		return err
+	}
+	address := v.r.PathValue("address")
+	switch {
+	case v.owns(address):
+		return p.accountConfirmation(v, errOwn)
+	case !strings.EqualFold(strings.TrimSpace(v.field("typed")), address):
+		return p.accountConfirmation(v, errTyped)
+	}
+	removed, err := p.Admin.RemoveAccount(v.r.Context(), address)
+	if err != nil {
+		return err
+	}
+	return v.done("/accounts", fmt.Sprintf("%s was removed, with %s.", removed.Address, plural(removed.Messages, "message", "messages")))
+}

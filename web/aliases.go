@@ -1,0 +1,101 @@
+package web
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"postroom/store/admin"
+)
+
+type aliasesPage struct {
+	Aliases []aliasRow
+	List    listing
+	Domains []string // to suggest addresses in
+	Form    aliasForm
+	Mistake string
+}
+
+// An aliasForm is a new alias as it was typed.
+type aliasForm struct{ Source, Targets string }
+
+type aliasRow struct {
+	admin.Alias
+	URL      string
+	CatchAll bool
+}
+
+func (p *pages) showAliases(v *visit) error { return p.aliasesPage(v, aliasForm{}, nil) }
+
+func (p *pages) aliasesPage(v *visit, form aliasForm, mistake error) error {
+	aliases, err := p.Admin.Aliases(v.r.Context())
+	if err != nil {
+		return err
+	}
+	page := aliasesPage{Form: form}
+	if page.Domains, err = p.ownDomains(v); err != nil {
+		return err
+	}
+	shown, list := part(v, aliases, func(a admin.Alias) string { return a.Source + " " + strings.Join(a.Targets, " ") })
+	page.List = list
+	for _, a := range shown {
+		page.Aliases = append(page.Aliases, aliasRow{a, aliasURL(a.Source), strings.HasPrefix(a.Source, "@")})
+	}
+	return v.showForm("aliases", "Aliases", &page, &page.Mistake, mistake)
+}
+
+func (p *pages) addAlias(v *visit) error {
+	if err := v.form(); err != nil {
+		return err
+	}
+	form := aliasForm{v.field("source"), v.field("targets")}
+	added, err := p.Admin.AddAlias(v.r.Context(), admin.NewAlias{Source: form.Source, Targets: addressesIn(form.Targets)})
+	switch {
+	case hasMistake(err):
+		return p.aliasesPage(v, form, err)
+	case err != nil:
+		return err
+	}
+	return v.done("/aliases", fmt.Sprintf("Mail for %s goes to %s from now on.", added.Source, strings.Join(added.Targets, ", ")))
+}
+
+// addressesIn takes apart what was typed: an address a line, or with commas or
+// blanks between, since no address that people use has them inside.
+func addressesIn(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" \t\r\n,;", r) })
+}
+
+func (p *pages) confirmAlias(v *visit) error {
+	source := v.r.PathValue("source")
+	aliases, err := p.Admin.Aliases(v.r.Context())
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(aliases, func(a admin.Alias) bool { return strings.EqualFold(a.Source, source) })
+	if i < 0 {
+		return errNoPage
+	}
+	return v.confirm(aliasLoss(aliases[i]))
+}
+
+// aliasLoss says what the removal of an alias changes.
+func aliasLoss(a admin.Alias) confirmPage {
+	page := confirmPage{
+		Title: "Remove the alias " + a.Source + "?", Back: "/aliases", BackText: "Aliases",
+		Action: aliasURL(a.Source) + "/remove", Button: "Remove the alias",
+		Lost: []string{"Mail for it is refused as unknown from then on, unless the domain has a catch-all. It won’t reach these addresses any more:"},
+	}
+	if strings.HasPrefix(a.Source, "@") {
+		page.Lost = []string{"Mail for addresses of " + a.Source[1:] + " that don’t exist is refused from then on. It won’t reach these addresses any more:"}
+	}
+	page.Items = a.Targets
+	return page
+}
+
+func (p *pages) removeAlias(v *visit) error {
+	removed, err := p.Admin.RemoveAlias(v.r.Context(), v.r.PathValue("source"))
+	if err != nil {
+		return err
+	}
+	return v.done("/aliases", "The alias "+removed.Source+" was removed.")
+}

@@ -1,0 +1,21 @@
+package web
+
+// A confirmPage asks before something is done that can't be undone, and says
+// what would be lost.
+type confirmPage struct {
+	Title    string
+	Back     string // the page to return to
+	BackText string
+	Mistake  string
+	Lost     []string // sentences
+	Items    []string
+	Blocked  []link // what has to be done before, instead of the button
+	Action   string
+	Hidden   []hiddenField
+	Type     string // what is to be typed, empty for nothing
+	Button   string
+}
+
+type hiddenField struct{ Name, Value string }
+
+func (v *visit) confirm(page confirmPage) error { return v.show("confirm", page.Title, page) }

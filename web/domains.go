@@ -1,0 +1,106 @@
+package web
+
+import (
+	"fmt"
+	"slices"
+
+	"postroom/store/admin"
+)
+
+type domainsPage struct {
+	Domains []domainRow
+	List    listing
+	Form    admin.AddDomain
+	Mistake string
+}
+
+type domainRow struct {
+	admin.Domain
+	URL string
+}
+
+func (p *pages) showDomains(v *visit) error { return p.domainsPage(v, admin.AddDomain{}, nil) }
+
+// domainsPage shows the list and a form; with a mistake, the form as it was sent.
+func (p *pages) domainsPage(v *visit, form admin.AddDomain, mistake error) error {
+	domains, err := p.Admin.Domains(v.r.Context())
+	if err != nil {
+		return err
+	}
+	shown, list := part(v, domains, func(d admin.Domain) string { return d.Name })
+	page := domainsPage{List: list, Form: form}
+	for _, d := range shown {
+		page.Domains = append(page.Domains, domainRow{d, domainURL(d.Name)})
+	}
+	return v.showForm("domains", "Domains", &page, &page.Mistake, mistake)
+}
+
+func (p *pages) addDomain(v *visit) error {
+	if err := v.form(); err != nil {
+		return err
+	}
+	form := admin.AddDomain{Name: v.field("name"), Backup: v.field("backup") != ""}
+	added, err := p.Admin.AddDomain(v.r.Context(), form)
+	switch {
+	case hasMistake(err):
+		return p.domainsPage(v, form, err)
+	case err != nil:
+		return err
+	case added.Backup:
+		return v.done("/domains", fmt.Sprintf("Mail for %s is held here from now on while its own server is down.", added.Name))
+	}
+	return v.done("/domains", fmt.Sprintf("%s is served from now on. Next, give it accounts.", added.Name))
+}
+
+func (p *pages) confirmDomain(v *visit) error { return p.domainConfirmation(v, nil) }
+
+func (p *pages) domainConfirmation(v *visit, mistake error) error {
+	name := v.r.PathValue("name")
+	domains, err := p.Admin.Domains(v.r.Context())
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(domains, func(d admin.Domain) bool { return d.Name == name })
+	if i < 0 {
+		return errNoPage
+	}
+	page := domainLoss(domains[i])
+	return v.showForm("confirm", page.Title, &page, &page.Mistake, mistake)
+}
+
+// domainLoss says what the removal of a domain takes along, or what has to go
+// before it can be removed.
+func domainLoss(d admin.Domain) confirmPage {
+	page := confirmPage{
+		Title: "Remove the domain " + d.Name + "?", Back: "/domains", BackText: "Domains",
+		Action: domainURL(d.Name) + "/remove", Button: "Remove " + d.Name,
+	}
+	if d.Accounts == 0 && d.Aliases == 0 {
+		page.Lost = []string{
+			"Mail for addresses at " + d.Name + " is refused from then on: senders get “relaying denied” at once.",
+			"No stored mail is lost, because nothing here has an address in this domain. It can be added again at any time.",
+		}
+		return page
+	}
+	page.Lost = []string{fmt.Sprintf("%s still has %s and %s. They have to be removed first, so that no mailbox disappears by accident.",
+		d.Name, plural(int64(d.Accounts), "account", "accounts"), plural(int64(d.Aliases), "alias", "aliases"))}
+	if d.Accounts > 0 {
+		page.Blocked = append(page.Blocked, link{Text: "Its accounts", URL: "/accounts?q=%40" + d.Name})
+	}
+	if d.Aliases > 0 {
+		page.Blocked = append(page.Blocked, link{Text: "Its aliases", URL: "/aliases?q=%40" + d.Name})
+	}
+	return page
+}
+
+func (p *pages) removeDomain(v *visit) error {
+	name := v.r.PathValue("name")
+	err := p.Admin.RemoveDomain(v.r.Context(), name)
+	switch {
+	case hasMistake(err):
+		return p.domainConfirmation(v, err)
+	case err != nil:
+		return err
+	}
+	return v.done("/domains", name+" is not served any more.")
+}
