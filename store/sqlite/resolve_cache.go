@@ -25,6 +25,7 @@ type resolved struct {
 	resolution store.Resolution
 	quota      int64 // of Direct
 	refused    bool
+	itself     bool // mail goes on to the address itself
 }
 
 type senderRight struct {

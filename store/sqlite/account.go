@@ -1,0 +1,221 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"postroom/store"
+	"postroom/store/mail"
+)
+
+// selectAccount is what scanAccount reads.
+const selectAccount = `
+	SELECT a.id, a.local, d.name, a.name, a.hash, a.scram, a.quota, a.admin, a.disabled, a.refuse, a.created
+	FROM account AS a
+	JOIN domain AS d ON d.id = a.domain`
+
+func (s *Store) scanAccount(scan func(dest ...any) error, a *store.Account) error {
+	var created int64
+	err := scan(&a.ID, &a.Address.Local, &a.Address.Domain, &a.Name, &a.Secret.Hash, &a.Secret.SCRAM,
+		&a.Quota, &a.Admin, &a.Disabled, &a.Refuse, &created)
+	a.Created = fromMicros(created)
+	a.Usage = s.usage.get(a.ID)
+	return err
+}
+
+func (s *Store) oneAccount(r row) (store.Account, error) {
+	var a store.Account
+	if err := s.scanAccount(r.Scan, &a); err != nil {
+		return store.Account{}, fmt.Errorf("find account: %w", noRows(err, store.ErrNotFound))
+	}
+	return a, nil
+}
+
+// AddAccount adds an account and returns it with its ID. It fails with
+// store.ErrNotFound if the domain isn't one whose mail ends here, and with
+// store.ErrConflict if an account or an alias has the address.
+func (s *Store) AddAccount(ctx context.Context, a store.Account) (store.Account, error) {
+	a.Address.Local = localPart(a.Address)
+	a.Usage = store.Usage{}
+	if a.Created.IsZero() {
+		a.Created = s.now()
+	}
+	err := s.changeDirectory(ctx, func(tx *tx) error {
+		domain, err := tx.freeAddress(a.Address)
+		if err != nil {
+			return err
+		}
+		return insertID(&a.ID, tx, `
+			INSERT INTO account (domain, local, name, hash, scram, quota, admin, disabled, refuse, created)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			domain, a.Address.Local, a.Name, a.Secret.Hash, a.Secret.SCRAM, a.Quota, a.Admin, a.Disabled, a.Refuse,
+			micros(a.Created))
+	})
+	if err != nil {
+		return store.Account{}, fmt.Errorf("add account: %w", err)
+	}
+	return a, nil
+}
+
+// freeAddress returns the domain of an address that neither an account nor an
+// alias has yet.
+func (t *tx) freeAddress(a mail.Address) (store.DomainID, error) {
+	var domain store.DomainID
+	err := t.scan(`SELECT id FROM domain WHERE name = ? AND backup = 0`, []any{a.Domain}, &domain)
+	if err != nil {
+		return 0, noRows(err, store.ErrNotFound)
+	}
+	taken, err := t.exists(`
+		SELECT 1 FROM account WHERE domain = ?1 AND local = ?2
+		UNION ALL
+		SELECT 1 FROM alias WHERE domain = ?1 AND local = ?2`, domain, localPart(a))
+	return domain, errors.Join(err, conflictIf(taken))
+}
+
+// Accounts returns all accounts by domain and local part.
+func (s *Store) Accounts(context.Context) ([]store.Account, error) {
+	rows, err := s.query(selectAccount + `
+		ORDER BY d.name, a.local`)
+	if err != nil {
+		return nil, fmt.Errorf("list accounts: %w", err)
+	}
+	return collect(rows, func(a *store.Account) error { return s.scanAccount(rows.Scan, a) })
+}
+
+// Account returns an account, or fails with store.ErrNotFound.
+func (s *Store) Account(_ context.Context, id store.AccountID) (store.Account, error) {
+	return s.oneAccount(s.queryRow(selectAccount+`
+		WHERE a.id = ?`, id))
+}
+
+// AccountByAddress returns the account of an address, which has to be its own
+// without a tag, or fails with store.ErrNotFound.
+func (s *Store) AccountByAddress(_ context.Context, address mail.Address) (store.Account, error) {
+	return s.oneAccount(s.queryRow(selectAccount+`
+		WHERE d.name = ? AND a.local = ?`, address.Domain, localPart(address)))
+}
+
+// AccountByLogin returns the account that a login name means: its address, or its
+// local part alone where no other account has the same. It fails with
+// store.ErrNotFound.
+func (s *Store) AccountByLogin(ctx context.Context, login string) (store.Account, error) {
+	if address, err := mail.ParseAddress(login); err == nil {
+		return s.AccountByAddress(ctx, address)
+	}
+	rows, err := s.query(selectAccount+`
+		WHERE a.local = ?
+		LIMIT 2`, strings.ToLower(login))
+	if err != nil {
+		return store.Account{}, fmt.Errorf("find account: %w", err)
+	}
+	found, err := collect(rows, func(a *store.Account) error { return s.scanAccount(rows.Scan, a) })
+	if err != nil {
+		return store.Account{}, fmt.Errorf("find account: %w", err)
+	}
+	if len(found) != 1 {
+		return store.Account{}, fmt.Errorf("find account: %w", store.ErrNotFound)
+	}
+	return found[0], nil
+}
+
+// SetSecret changes what is kept of an account's password.
+func (s *Store) SetSecret(ctx context.Context, id store.AccountID, secret store.Secret) error {
+	err := s.write(ctx, 0, func(tx *tx) error {
+		return affected(tx.exec(`UPDATE account SET hash = ?, scram = ? WHERE id = ?`, secret.Hash, secret.SCRAM, id))
+	})
+	if err != nil {
+		return fmt.Errorf("set secret of account %d: %w", id, err)
+	}
+	return nil
+}
+
+// SetQuota changes how many octets an account's maildrop may hold; 0 is no bound.
+func (s *Store) SetQuota(ctx context.Context, id store.AccountID, quota int64) error {
+	err := s.changeDirectory(ctx, func(tx *tx) error {
+		return affected(tx.exec(`UPDATE account SET quota = ?, notice_told = 0 WHERE id = ?`, quota, id))
+	})
+	if err != nil {
+		return fmt.Errorf("set quota of account %d: %w", id, err)
+	}
+	return nil
+}
+
+// SetStanding changes what an account may do. In the same change what it has in
+// the queue is held while it is disabled, and released when it no longer is.
+func (s *Store) SetStanding(ctx context.Context, id store.AccountID, standing store.Standing) error {
+	// Claim waits until the change is durable: what is held must not be claimed
+	// from an older view.
+	s.claims.mu.Lock()
+	defer s.claims.mu.Unlock()
+	disabled, now := standing != store.Enabled, micros(s.now())
+	err := s.changeDirectory(ctx, func(tx *tx) error {
+		err := affected(tx.exec(`UPDATE account SET disabled = ?, refuse = ? WHERE id = ?`,
+			disabled, standing == store.DisabledRefusing, id))
+		switch {
+		case err != nil:
+			return err
+		case disabled:
+			return tx.holdForAccount(id, now)
+		}
+		return tx.releaseForAccount(id, now)
+	})
+	if err != nil {
+		return fmt.Errorf("set standing of account %d: %w", id, err)
+	}
+	s.wakeQueue()
+	return nil
+}
+
+func (t *tx) holdForAccount(id store.AccountID, now int64) error {
+	_, err := t.exec(addAccountEvents+` AND hold = 0`, now, string(store.Held), "the account is disabled", id)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(`UPDATE queue SET hold = hold | ? WHERE account = ? AND account <> 0`, store.HeldForAccount, id)
+	return err
+}
+
+func (t *tx) releaseForAccount(id store.AccountID, now int64) error {
+	_, err := t.exec(addAccountEvents+` AND hold = ?`,
+		now, string(store.Released), "the account is enabled again", id, store.HeldForAccount)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(`UPDATE queue SET hold = hold & ~? WHERE account = ? AND account <> 0`, store.HeldForAccount, id)
+	return err
+}
+
+// addAccountEvents writes an event for each of an account's queue items that the
+// rest of its WHERE clause selects.
+const addAccountEvents = `
+	INSERT INTO event (trail, seq, at, kind, recipient, detail)
+	SELECT message,
+		(SELECT COALESCE(MAX(seq), -1) FROM event WHERE trail = q.message)
+			+ row_number() OVER (PARTITION BY message ORDER BY id),
+		?, ?, recipient, json_object('reason', ?)
+	FROM queue AS q
+	WHERE account = ? AND account <> 0`
+
+// RemoveAccount removes an account with its maildrop and its app passwords. What
+// it has in the queue stays there.
+func (s *Store) RemoveAccount(ctx context.Context, id store.AccountID) error {
+	err := s.changeDirectory(ctx, func(tx *tx) error {
+		for _, query := range []string{
+			`INSERT OR IGNORE INTO reap (message) SELECT message FROM entry WHERE account = ?`,
+			`DELETE FROM entry WHERE account = ?`,
+		} {
+			if _, err := tx.exec(query, id); err != nil {
+				return err
+			}
+		}
+		tx.afterCommit(func() { s.usage.forget(id) })
+		return affected(tx.exec(`DELETE FROM account WHERE id = ?`, id))
+	})
+	if err != nil {
+		return fmt.Errorf("remove account %d: %w", id, err)
+	}
+	s.reapSoon()
+	return nil
+}

@@ -1,0 +1,219 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"postroom/store"
+	"postroom/store/mail"
+)
+
+// maxAliasDepth bounds how long a chain of aliases may be.
+const maxAliasDepth = 20
+
+// Resolve says where mail for an address goes. It fails with store.ErrNotFound if
+// the domain is ours and the address is nobody's, and with store.ErrRefused if it
+// leads to nobody but accounts whose mail is refused.
+//
+// An account comes first, then an alias, first exactly and then without the tag;
+// then the roles postmaster and abuse; then the catch-all.
+func (s *Store) Resolve(_ context.Context, address mail.Address) (store.Resolution, error) {
+	key := address.Key()
+	r, ok, generation := s.directory.resolution(key)
+	if !ok {
+		var err error
+		if r, err = s.resolve(address); err != nil {
+			return store.Resolution{}, fmt.Errorf("resolve address: %w", err)
+		}
+		// Somebody who tries many names must not push the good ones out.
+		if r.known() {
+			s.directory.keepResolution(generation, key, r)
+		}
+	}
+	switch {
+	case r.refused:
+		return store.Resolution{}, fmt.Errorf("resolve address: %w", store.ErrRefused)
+	case !r.itself && len(r.resolution.Destinations) == 0:
+		return store.Resolution{}, fmt.Errorf("resolve address: %w", store.ErrNotFound)
+	}
+	answer := r.resolution
+	answer.Room = store.Unlimited
+	if r.quota > 0 {
+		answer.Room = r.quota - s.usage.get(answer.Direct).Bytes
+	}
+	if r.itself {
+		answer.Destinations = []store.Destination{{Remote: address}} // in the case that was given
+	}
+	return answer, nil
+}
+
+// known reports whether the answer is worth keeping.
+func (r resolved) known() bool {
+	return r.refused || len(r.resolution.Destinations) > 0
+}
+
+func (s *Store) resolve(address mail.Address) (r resolved, err error) {
+	err = s.snapshot(func(n names) error {
+		r, err = n.resolve(address)
+		return err
+	})
+	return r, err
+}
+
+// snapshot has f look names up in one unchanging view of the directory.
+func (s *Store) snapshot(f func(names) error) error {
+	readers := s.readers.Load()
+	tx, err := readers.db.BeginTx(context.Background(), &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return fmt.Errorf("begin reading: %w", err)
+	}
+	defer tx.Rollback()
+	return f(names{view{readers, tx}})
+}
+
+// A view is a querier that sees one state of the database.
+type view struct {
+	readers *readers
+	tx      *sql.Tx
+}
+
+func (v view) query(query string, args ...any) (*sql.Rows, error) {
+	stmt, err := v.readers.stmt(query)
+	if err != nil {
+		return nil, err
+	}
+	return v.tx.Stmt(stmt).Query(args...)
+}
+
+// resolve works out where mail for an address goes. The answer has no
+// destinations if the address is nobody's.
+func (n names) resolve(address mail.Address) (resolved, error) {
+	if address.Domain == "" {
+		return n.resolveRole(0)
+	}
+	d, ours, err := n.domain(address.Domain)
+	if err != nil {
+		return resolved{}, err
+	}
+	if !ours || d.backup {
+		return resolved{itself: true, resolution: store.Resolution{Ours: ours}}, nil
+	}
+	r, err := n.resolveOurs(d, address)
+	if err != nil || !isRole(address) || len(r.resolution.Destinations) > 0 && !r.refused {
+		return r, err
+	}
+	return n.resolveRole(d.id)
+}
+
+// resolveOurs is resolve within a domain whose mail ends here.
+func (n names) resolveOurs(d knownDomain, address mail.Address) (resolved, error) {
+	h, _, err := n.explicit(d, address)
+	if err != nil {
+		return resolved{}, err
+	}
+	if h.id != 0 {
+		return resolved{
+			resolution: store.Resolution{Ours: true, Destinations: []store.Destination{{Account: h.id}}, Direct: h.id},
+			quota:      h.quota,
+			refused:    h.refuses,
+		}, nil
+	}
+	x := newExpansion(n, true)
+	if err := x.follow(address, 0); err != nil {
+		return resolved{}, err
+	}
+	return resolved{
+		resolution: store.Resolution{Ours: true, Destinations: x.found},
+		refused:    len(x.found) == 0 && x.refused,
+	}, nil
+}
+
+func (n names) resolveRole(domain store.DomainID) (resolved, error) {
+	readers, err := n.role(domain)
+	if err != nil {
+		return resolved{}, err
+	}
+	r := resolved{resolution: store.Resolution{Ours: true}}
+	for _, id := range readers {
+		r.resolution.Destinations = append(r.resolution.Destinations, store.Destination{Account: id})
+	}
+	return r, nil
+}
+
+// An expansion follows aliases and collects the destinations, each once.
+type expansion struct {
+	names    names
+	catchAll bool // follow those too
+	passed   map[int64]bool
+	has      map[store.Destination]bool
+	found    []store.Destination
+	refused  bool // an account was left out because its mail is refused
+}
+
+func newExpansion(n names, catchAll bool) *expansion {
+	return &expansion{names: n, catchAll: catchAll, passed: make(map[int64]bool), has: make(map[store.Destination]bool)}
+}
+
+func (x *expansion) add(d store.Destination) {
+	if !x.has[d] {
+		x.has[d] = true
+		x.found = append(x.found, d)
+	}
+}
+
+// follow adds where an address leads. An alias that has been passed before, as in
+// a loop, adds nothing more; an address that is nobody's adds nothing.
+func (x *expansion) follow(a mail.Address, depth int) error {
+	d, ours, err := x.names.domain(a.Domain)
+	if err != nil {
+		return err
+	}
+	if !ours || d.backup {
+		x.add(store.Destination{Remote: a})
+		return nil
+	}
+	h, f, err := x.names.explicit(d, a)
+	switch {
+	case err != nil:
+		return err
+	case h.refuses:
+		x.refused = true
+		return nil
+	case h.id != 0:
+		x.add(store.Destination{Account: h.id})
+		return nil
+	case f.id != 0:
+		return x.through(f, depth)
+	case isRole(a):
+		return x.role(d.id)
+	case !x.catchAll:
+		return nil
+	}
+	f, ok, err := x.names.forward(d.id, "")
+	if err != nil || !ok {
+		return err
+	}
+	return x.through(f, depth)
+}
+
+func (x *expansion) through(f forward, depth int) error {
+	if x.passed[f.id] || depth >= maxAliasDepth {
+		return nil
+	}
+	x.passed[f.id] = true
+	for _, target := range f.targets {
+		if err := x.follow(target, depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *expansion) role(domain store.DomainID) error {
+	readers, err := x.names.role(domain)
+	for _, id := range readers {
+		x.add(store.Destination{Account: id})
+	}
+	return err
+}

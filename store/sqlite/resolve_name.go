@@ -1,0 +1,142 @@
+package sqlite
+
+import (
+	"database/sql"
+	"strings"
+
+	"postroom/store"
+	"postroom/store/mail"
+)
+
+// A querier gives rows: a change, or a snapshot.
+type querier interface {
+	query(query string, args ...any) (*sql.Rows, error)
+}
+
+// A names looks addresses up in one view of the directory.
+type names struct{ querier }
+
+// A knownDomain is a domain of ours.
+type knownDomain struct {
+	id     store.DomainID
+	backup bool
+}
+
+// A holder is the account that an address names.
+type holder struct {
+	id      store.AccountID
+	quota   int64
+	refuses bool // disabled, and mail for it is refused
+}
+
+// A forward is the alias that an address names.
+type forward struct {
+	id      int64
+	targets []mail.Address
+}
+
+// first returns the first of some rows, and whether there was one.
+func first[T any](all []T, err error) (T, bool, error) {
+	if err != nil || len(all) == 0 {
+		var none T
+		return none, false, err
+	}
+	return all[0], true, nil
+}
+
+func (n names) domain(name string) (knownDomain, bool, error) {
+	rows, err := n.query(`SELECT id, backup FROM domain WHERE name = ?`, name)
+	if err != nil {
+		return knownDomain{}, false, err
+	}
+	return first(collect(rows, func(d *knownDomain) error { return rows.Scan(&d.id, &d.backup) }))
+}
+
+func (n names) holder(domain store.DomainID, local string) (holder, bool, error) {
+	rows, err := n.query(`
+		SELECT id, quota, disabled AND refuse
+		FROM account
+		WHERE domain = ? AND local = ?`, domain, local)
+	if err != nil {
+		return holder{}, false, err
+	}
+	return first(collect(rows, func(h *holder) error { return rows.Scan(&h.id, &h.quota, &h.refuses) }))
+}
+
+func (n names) forward(domain store.DomainID, local string) (forward, bool, error) {
+	rows, err := n.query(`
+		SELECT a.id, t.address
+		FROM alias AS a
+		JOIN alias_target AS t ON t.alias = a.id
+		WHERE a.domain = ? AND a.local = ?
+		ORDER BY t.seq`, domain, local)
+	if err != nil {
+		return forward{}, false, err
+	}
+	var f forward
+	_, err = collect(rows, func(*struct{}) error {
+		var text string
+		if err := rows.Scan(&f.id, &text); err != nil {
+			return err
+		}
+		target, err := mail.ParseAddress(text)
+		f.targets = append(f.targets, target)
+		return err
+	})
+	return f, len(f.targets) > 0, err
+}
+
+// explicit returns what an address of a domain of ours names itself, exactly or
+// without its tag: an account or an alias. What exists with a "+" in it wins over
+// the tag.
+func (n names) explicit(d knownDomain, a mail.Address) (h holder, f forward, err error) {
+	locals := []string{localPart(a)}
+	if base := localPart(a.Base()); base != locals[0] {
+		locals = append(locals, base)
+	}
+	for _, local := range locals {
+		if local == "" { // "" is how a catch-all is kept; nobody may name it
+			continue
+		}
+		h, ok, err := n.holder(d.id, local)
+		if ok || err != nil {
+			return h, forward{}, err
+		}
+		f, ok, err := n.forward(d.id, local)
+		if ok || err != nil {
+			return holder{}, f, err
+		}
+	}
+	return holder{}, forward{}, nil
+}
+
+// isRole reports whether an address always has to arrive (RFC 5321 4.5.1,
+// RFC 2142 4): postmaster and abuse.
+func isRole(a mail.Address) bool {
+	local := strings.ToLower(a.Base().Local)
+	return local == "postmaster" || local == "abuse"
+}
+
+// role returns who reads the mail of a role: the admins who are enabled, else the
+// oldest enabled account, of the domain if it has one. If everybody is disabled it
+// is the oldest whose mail isn't refused.
+func (n names) role(domain store.DomainID) ([]store.AccountID, error) {
+	rows, err := n.query(`SELECT id FROM account WHERE admin = 1 AND disabled = 0 ORDER BY id`)
+	if err != nil {
+		return nil, err
+	}
+	scan := func(id *store.AccountID) error { return rows.Scan(id) }
+	if admins, err := collect(rows, scan); err != nil || len(admins) > 0 {
+		return admins, err
+	}
+	rows, err = n.query(`
+		SELECT id
+		FROM account
+		WHERE NOT (disabled AND refuse)
+		ORDER BY disabled, domain <> ?, id
+		LIMIT 1`, domain)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, scan)
+}

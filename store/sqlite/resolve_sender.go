@@ -1,0 +1,62 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"postroom/store"
+	"postroom/store/mail"
+)
+
+// MaySend reports whether an account may send as an address: its own with any tag,
+// an alias that leads to it through however many others, or a role whose mail it
+// reads. A catch-all gives no right.
+func (s *Store) MaySend(_ context.Context, account store.AccountID, address mail.Address) (bool, error) {
+	right := senderRight{account, address.Key()}
+	may, ok, generation := s.directory.right(right)
+	if ok {
+		return may, nil
+	}
+	err := s.snapshot(func(n names) (err error) {
+		may, err = n.maySend(account, address)
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("rights of account %d: %w", account, err)
+	}
+	if may { // who tries many must not push the good ones out
+		s.directory.keepRight(generation, right, may)
+	}
+	return may, nil
+}
+
+func (n names) maySend(account store.AccountID, address mail.Address) (bool, error) {
+	if address.Domain == "" {
+		return false, nil
+	}
+	d, ours, err := n.domain(address.Domain)
+	if err != nil || !ours || d.backup {
+		return false, err
+	}
+	if own, err := n.ownsUnderTag(d, account, address); own || err != nil {
+		return own, err
+	}
+	x := newExpansion(n, false)
+	if err := x.follow(address, 0); err != nil {
+		return false, err
+	}
+	return slices.Contains(x.found, store.Destination{Account: account}), nil
+}
+
+// ownsUnderTag reports whether the address is the account's own with some tag.
+// It is, even where an alias has that very address and leads mail elsewhere; but
+// not where another account has it.
+func (n names) ownsUnderTag(d knownDomain, account store.AccountID, address mail.Address) (bool, error) {
+	exact, ok, err := n.holder(d.id, localPart(address))
+	if ok || err != nil {
+		return exact.id == account, err
+	}
+	base, ok, err := n.holder(d.id, localPart(address.Base()))
+	return ok && base.id == account, err
+}
