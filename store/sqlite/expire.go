@@ -7,7 +7,7 @@ import (
 )
 
 // expireAtOnce bounds how many trails one change removes.
-const expireAtOnce = 500
+const expireAtOnce = 250
 
 // expireTrails removes trails that are older than the options say, and refusals
 // beyond their number. What is still in a maildrop or in the queue keeps its
@@ -70,20 +70,25 @@ func (s *Store) removeTrails(ctx context.Context, refused bool, before int64) er
 
 // dropTrails removes trails with their events and their keys.
 func (s *Store) dropTrails(ctx context.Context, old []trailHead) error {
-	keys, ids, err := indexEntries(old)
-	if err != nil {
-		return err
-	}
 	return s.write(ctx, 256*expireAtOnce, func(tx *tx) error {
-		for _, step := range []struct{ query, list string }{
-			{`DELETE FROM trail_key WHERE (key, trail) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))`, keys},
-			{`DELETE FROM event WHERE trail IN (SELECT value FROM json_each(?))`, ids},
-			{`DELETE FROM trail WHERE id IN (SELECT value FROM json_each(?))`, ids},
-		} {
-			if _, err := tx.exec(step.query, step.list); err != nil {
+		for _, h := range old {
+			if err := h.drop(tx); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+func (h trailHead) drop(tx *tx) error {
+	for _, key := range h.keys() {
+		if _, err := tx.exec(`DELETE FROM trail_key WHERE key = ? AND trail = ?`, key, h.id); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.exec(`DELETE FROM event WHERE trail = ?`, h.id); err != nil {
+		return err
+	}
+	_, err := tx.exec(`DELETE FROM trail WHERE id = ?`, h.id)
+	return err
 }

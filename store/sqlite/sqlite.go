@@ -55,6 +55,7 @@ type Store struct {
 	writeDB *sql.DB // replaced, as readers is, when the database is opened again
 	readers atomic.Pointer[readers]
 	checkDB atomic.Pointer[sql.DB] // the checkpointer's connection
+	conn    *sql.Conn              // the writer's
 	writer  *writer
 
 	usage     usage          // how full each maildrop is
@@ -122,6 +123,9 @@ func (s *Store) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := conn.QueryRowContext(ctx, `PRAGMA page_size`).Scan(&s.checks.pageSize); err != nil {
+		return errors.Join(err, s.disconnect())
+	}
 	s.writer = newWriter(conn, s.afterBatch)
 	if err := s.begin(ctx); err != nil {
 		s.writer.close()
@@ -141,7 +145,7 @@ func (s *Store) connect(ctx context.Context) (*sql.Conn, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open database: %w", err), db.Close())
 	}
-	s.writeDB = db
+	s.writeDB, s.conn = db, conn
 	s.readers.Store(newReaders(openReaders(s.path(), max(4, 2*runtime.NumCPU()))))
 	s.checkDB.Store(openCheckpointer(s.path()))
 	return conn, nil
@@ -179,7 +183,7 @@ func (s *Store) loadCounters() error {
 	}
 	s.lastID.Store(lastID)
 	s.nextChunk.Store(lastChunk)
-	return s.queryRow(`PRAGMA page_size`).Scan(&s.checks.pageSize)
+	return nil
 }
 
 // NewMessageID returns an id that was never given out before. Later ids are
@@ -212,7 +216,7 @@ func (s *Store) closeDatabase() error {
 }
 
 func (s *Store) disconnect() error {
-	return errors.Join(s.checkDB.Load().Close(), s.readers.Load().db.Close(), s.writer.conn.Close(), s.writeDB.Close())
+	return errors.Join(s.checkDB.Load().Close(), s.readers.Load().db.Close(), s.conn.Close(), s.writeDB.Close())
 }
 
 // Ready reports whether the store takes changes: nil, or why it doesn't.
