@@ -11,12 +11,12 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
-	"net"
 	"net/netip"
 	"time"
 
 	"postroom/smtpd/policy"
 	"postroom/store"
+	"postroom/store/auth"
 	"postroom/store/mail"
 )
 
@@ -39,13 +39,6 @@ type Mail interface {
 	Refused(r store.Refusal)
 }
 
-// An Authenticator checks who a client is. A nil one in a Server means that no
-// AUTH is offered.
-type Authenticator interface {
-	// Track has end called once when the account may no longer be logged in.
-	Track(id store.AccountID, end func()) (untrack func())
-}
-
 // A Server serves SMTP on the listeners it is given. Its fields are set before
 // the first Serve and stay as they are.
 type Server struct {
@@ -53,9 +46,9 @@ type Server struct {
 	Hostname   string // EHLO name, Received, Authentication-Results
 	Submission bool   // serve our own users: nothing without AUTH
 	Mail       Mail
-	Auth       Authenticator // nil: no AUTH
-	RequireTLS bool          // AUTH only over TLS
-	SCRAM      bool          // offer SCRAM-SHA-256 too
+	Auth       *auth.Authenticator // nil: no AUTH
+	RequireTLS bool                // AUTH only over TLS
+	SCRAM      bool                // offer SCRAM-SHA-256 too
 	Rules      policy.Rules
 
 	TLS         *tls.Config // nil: no TLS
@@ -67,6 +60,8 @@ type Server struct {
 
 	Log *slog.Logger     // nil: nothing is logged
 	Now func() time.Time // nil: time.Now
+
+	admission admission
 }
 
 // Limits bound what one client can make the server do. A zero field means its
@@ -82,12 +77,4 @@ type Limits struct {
 	RateGrace             time.Duration // 60 seconds: how long MinRate may be missed at first
 	Write                 time.Duration // 1 minute: for a client to take our reply
 	Grace                 time.Duration // 10 seconds: for a DATA in progress when the server stops
-}
-
-// Serve accepts sessions on l until ctx ends. Then it closes l, ends idle
-// sessions with 421, lets those that are receiving a message finish within
-// Limits.Grace, and returns when all are gone. It returns nil after such a stop.
-func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	<-ctx.Done()
-	return l.Close()
 }

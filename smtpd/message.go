@@ -1,0 +1,312 @@
+package smtpd
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"postroom/smtpd/policy"
+	"postroom/store"
+	"postroom/store/mail"
+)
+
+// maxReceived is how many Received fields a message may have: one with more is
+// going round in circles (RFC 5321 6.3).
+const maxReceived = 99
+
+// Data handles a message. It reads it past go-smtp, which would run on into the
+// text after an error, and then lets go-smtp see an empty one. It is part of
+// smtp.Session.
+func (s *session) Data(io.Reader) (err error) {
+	defer s.guard(&err)
+	sp := newSpool(s.SpoolDir, s.limits.MessageBytes)
+	defer sp.close()
+	read, err := s.conn.receive(sp)
+	if err != nil {
+		return errStopped
+	}
+	s.conn.feed = feedDot
+	id := s.Server.Mail.NewMessageID()
+	if err := s.take(id, sp, read); err != nil {
+		return s.reply(err, mail.Status{})
+	}
+	s.badRecipients = 0
+	return s.reply(nil, mail.Status{Code: 250, Enhanced: [3]int{2, 0, 0}, Text: "accepted as " + id.String()})
+}
+
+// receive reads a message into sp, up to its final dot. It fails with errEnded:
+// whatever goes wrong in the middle of a message ends the session, because what
+// follows can't be told from commands.
+func (c *conn) receive(sp *spool) (*dotReader, error) {
+	c.receiving.Store(true)
+	defer c.receiving.Store(false)
+	c.in.grow()
+	d := &dotReader{sink: sp}
+	begun := time.Now()
+	for {
+		n, done := d.take(c.in.pending())
+		if c.in.r += n; done {
+			return d, nil
+		}
+		if sp.size > 2*sp.limit+maxBodyLine {
+			c.end(statusTooLarge)
+			return nil, errEnded
+		}
+		deadline, late := c.limits.deadline(begun, time.Now(), sp.size)
+		if err := c.fill(deadline, late); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// deadline returns until when the next octet of a message must arrive, and what
+// its client is told otherwise.
+func (l *Limits) deadline(begun, now time.Time, received int64) (time.Time, mail.Status) {
+	idle := now.Add(l.Idle)
+	whole := begun.Add(l.Message)
+	rate := begun.Add(l.RateGrace + time.Duration(received)*time.Second/time.Duration(l.MinRate))
+	if rate.Before(whole) {
+		whole = rate
+	}
+	if idle.Before(whole) {
+		return idle, statusIdle
+	}
+	return whole, statusSlow
+}
+
+// take judges a message that was read to its end and makes it durable.
+func (s *session) take(id store.MessageID, sp *spool, read *dotReader) error {
+	h, err := s.judgeText(sp, read)
+	if err == nil {
+		err = s.accept(id, sp, h)
+	}
+	if err != nil {
+		s.refuseMessage(id, h.messageID, err)
+	}
+	return err
+}
+
+// judgeText looks at what every message must be like.
+func (s *session) judgeText(sp *spool, read *dotReader) (header, error) {
+	switch {
+	case sp.tooLarge():
+		return header{}, statusTooLarge
+	case sp.err != nil:
+		return header{}, sp.err
+	case read.bare:
+		return header{}, statusBareLine
+	case read.long:
+		return header{}, statusLongBodyLine
+	}
+	h := parseHeader(sp.head, headerRule{submission: s.submitting(), hostname: s.Hostname})
+	switch {
+	case !h.ended && sp.file != nil:
+		return h, statusLargeHeader
+	case h.received > maxReceived:
+		return h, statusLoop
+	case s.mail.allOver(sp.size):
+		return h, statusMailboxFull
+	}
+	return h, s.judgeSubmission(h, sp.head)
+}
+
+// allOver reports whether the message fits into no recipient's maildrop.
+func (t *transaction) allOver(size int64) bool {
+	for _, r := range t.recipients {
+		if !isOver(r.to, size) {
+			return false
+		}
+	}
+	return true
+}
+
+// judgeSubmission looks at what a message of our own users must be like.
+func (s *session) judgeSubmission(h header, b []byte) error {
+	switch {
+	case !s.submitting():
+		return nil
+	case h.junk:
+		return statusBadHeader
+	case len(h.from) != 1:
+		return statusFromCount
+	}
+	from, err := addresses(b[h.from[0].from:h.from[0].to])
+	if err != nil || len(from) == 0 {
+		return statusFromUnreadable
+	}
+	for _, address := range from {
+		if err := s.maySend(address); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// accept asks the last checks and makes the message durable.
+func (s *session) accept(id store.MessageID, sp *spool, h header) error {
+	verdict, err := s.judgeMessage(id, sp, h)
+	if err != nil {
+		return err
+	}
+	at := s.now()
+	front := s.front(at, id, h, verdict)
+	a := store.Acceptance{
+		ID:       id,
+		At:       at,
+		Envelope: s.mail.envelope,
+		HeaderID: s.headerID(id, h),
+		Account:  s.account.ID,
+		Body:     sp.reader(front, h.cut),
+		Size:     int64(len(front)) + sp.size - int64(h.cutSize()),
+		Accepted: s.event(store.Accepted),
+		Events:   append(s.mail.rejected, verdict.Events...),
+	}
+	if s.submitting() {
+		a.Origin = store.FromAccount
+	}
+	s.mail.address(&a)
+	if err := s.Server.Mail.Accept(s.ctx, a); err != nil {
+		return fmt.Errorf("accept a message: %w", err)
+	}
+	s.mail.rejected = nil // they are in the message's trace
+	s.log.Debug("message accepted", "message", id.String(), "from", a.Envelope.Sender.String(), "size", a.Size)
+	return nil
+}
+
+func (s *session) judgeMessage(id store.MessageID, sp *spool, h header) (policy.Verdict, error) {
+	if len(s.Rules.Message) == 0 {
+		return policy.Verdict{}, nil
+	}
+	m := &policy.Message{
+		ID:       id,
+		Envelope: s.mail.envelope,
+		Header:   sp.head[:h.size],
+		Size:     sp.size,
+		Open:     func() io.Reader { return sp.reader(nil, nil) },
+	}
+	for _, r := range s.mail.recipients {
+		m.Recipients = append(m.Recipients, r.Address)
+	}
+	for _, f := range h.from {
+		found, err := addresses(sp.head[f.from:f.to])
+		if err != nil {
+			m.From = nil
+			break
+		}
+		m.From = append(m.From, found...)
+	}
+	return ask(s, s.Rules.Message, m)
+}
+
+// address says where the message goes: into each maildrop once, and once to
+// each remote address, however many recipients lead there.
+func (t *transaction) address(a *store.Acceptance) {
+	remote := make(map[mail.Address]bool)
+	local := make(map[store.AccountID]bool)
+	for _, r := range t.recipients {
+		for _, d := range r.to.Destinations {
+			switch {
+			case d.Account != 0 && !local[d.Account]:
+				local[d.Account] = true
+				a.Local = append(a.Local, store.LocalDelivery{Account: d.Account, Recipient: r.Address})
+			case d.Account == 0 && !remote[d.Remote]:
+				remote[d.Remote] = true
+				a.Outbound = append(a.Outbound, t.outbound(r, d.Remote))
+			}
+		}
+	}
+}
+
+func (t *transaction) outbound(r recipient, to mail.Address) store.Outbound {
+	o := store.Outbound{Sender: t.envelope.Sender, Recipient: r.Recipient}
+	if to != r.Address {
+		o.Via = r.Address
+		o.Recipient.Address = to
+	}
+	return o
+}
+
+// headerID is what the message's field Message-ID is, or will be.
+func (s *session) headerID(id store.MessageID, h header) string {
+	if !h.hasID && s.submitting() {
+		return s.newHeaderID(id)
+	}
+	return h.messageID
+}
+
+func (s *session) newHeaderID(id store.MessageID) string { return id.String() + "@" + s.Hostname }
+
+// front returns the header lines that go in front of a message.
+func (s *session) front(at time.Time, id store.MessageID, h header, verdict policy.Verdict) []byte {
+	b := make([]byte, 0, 512)
+	b = s.appendResults(b, verdict.Results)
+	for _, field := range verdict.Fields {
+		b = append(b, field...)
+	}
+	b = s.appendReceived(b, at, id)
+	if s.submitting() && !h.date {
+		b = append(at.AppendFormat(append(b, "Date: "...), rfc5322), "\r\n"...)
+	}
+	if s.submitting() && !h.hasID {
+		b = append(append(append(b, "Message-ID: <"...), s.newHeaderID(id)...), ">\r\n"...)
+	}
+	return b
+}
+
+const rfc5322 = "Mon, 2 Jan 2006 15:04:05 -0700"
+
+// appendReceived appends the trace field of RFC 5321 4.4. It has no FOR clause,
+// so that the message is the same for all of its recipients.
+func (s *session) appendReceived(b []byte, at time.Time, id store.MessageID) []byte {
+	b = append(append(b, "Received: from "...), receivedName(s.helo)...)
+	b = append(append(b, " (["...), s.literal()...)
+	b = append(append(b, "])\r\n\tby "...), s.Hostname...)
+	b = append(append(b, " (postroom) with "...), s.protocol(s.mail.envelope.UTF8)...)
+	b = append(append(b, "\r\n\tid "...), id.String()...)
+	if s.conn.tls != nil {
+		b = append(append(append(b, " ("...), tlsVersion(s.conn.tls)...), ')')
+	}
+	return append(at.AppendFormat(append(b, ";\r\n\t"...), rfc5322), "\r\n"...)
+}
+
+// literal returns the client's address as an address-literal without brackets.
+func (s *session) literal() string {
+	if s.client.Is6() {
+		return "IPv6:" + s.client.String()
+	}
+	return s.client.String()
+}
+
+// receivedName returns what the client calls itself, if that can stand in a
+// header field as it is.
+func receivedName(helo string) string {
+	for i := range len(helo) {
+		switch c := helo[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("-._:[]", c) >= 0:
+		default:
+			return "unknown"
+		}
+	}
+	return helo
+}
+
+// appendResults appends what the checks found out (RFC 8601).
+func (s *session) appendResults(b []byte, results []string) []byte {
+	if len(results) == 0 {
+		return b
+	}
+	b = append(append(b, "Authentication-Results: "...), s.Hostname...)
+	for _, r := range results {
+		b = append(append(b, ";\r\n\t"...), r...)
+	}
+	return append(b, "\r\n"...)
+}
+
+// guard turns a panic into the end of the session. It is deferred by what
+// go-smtp calls.
+func (s *session) guard(err *error) {
+	if s.caught(recover()) {
+		*err = errStopped
+	}
+}
