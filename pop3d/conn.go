@@ -5,6 +5,8 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
+
+	"github.com/pires/go-proxyproto"
 )
 
 // errEnded means that somebody else ended the session: another login took the
@@ -26,6 +28,17 @@ type conn struct {
 func (c *conn) end() {
 	c.ended.Store(true)
 	c.Conn.Close()
+}
+
+// closeWrite tells the client that nothing more will come.
+func (c *conn) closeWrite() {
+	nc := c.Conn
+	if p, ok := nc.(*proxyproto.Conn); ok {
+		nc = p.Raw()
+	}
+	if t, ok := nc.(*net.TCPConn); ok {
+		_ = t.CloseWrite()
+	}
 }
 
 // Read reads from the client; while it waits the maildrop's lease may be lost.

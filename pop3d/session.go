@@ -223,9 +223,7 @@ func (s *session) linger(err error) {
 	if c, ok := s.stream.(*tls.Conn); ok {
 		_ = c.CloseWrite()
 	}
-	if c, ok := s.conn.Conn.(interface{ CloseWrite() error }); ok {
-		_ = c.CloseWrite()
-	}
+	s.conn.closeWrite()
 	if s.await(time.Now().Add(2*time.Second)) == nil {
 		_, _ = io.Copy(io.Discard, io.LimitReader(s.conn.Conn, 4<<20))
 	}
