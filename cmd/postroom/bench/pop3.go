@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -94,12 +95,12 @@ func (c *POP3Client) UIDs() ([]string, error) {
 	if _, err := c.Command("UIDL"); err != nil {
 		return nil, err
 	}
-	text, err := c.multiline()
-	if err != nil {
+	var text strings.Builder
+	if err := c.multiline(&text); err != nil {
 		return nil, err
 	}
 	var uids []string
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(text.String()) {
 		f := strings.Fields(line)
 		if len(f) != 2 || f[0] != fmt.Sprint(len(uids)+1) {
 			return nil, fmt.Errorf("strange UIDL line %q", line)
@@ -111,10 +112,17 @@ func (c *POP3Client) UIDs() ([]string, error) {
 
 // Retrieve returns the bytes of message n, from 1 on.
 func (c *POP3Client) Retrieve(n int) ([]byte, error) {
+	var content bytes.Buffer
+	err := c.RetrieveTo(&content, n)
+	return content.Bytes(), err
+}
+
+// RetrieveTo writes the bytes of message n, from 1 on, to w as they come in.
+func (c *POP3Client) RetrieveTo(w io.Writer, n int) error {
 	if _, err := c.Command(fmt.Sprintf("RETR %d", n)); err != nil {
-		return nil, err
+		return err
 	}
-	return c.multiline()
+	return c.multiline(w)
 }
 
 // Delete marks message n, from 1 on.
@@ -143,22 +151,24 @@ func (c *POP3Client) reply() (string, error) {
 	return line, nil
 }
 
-// multiline reads up to the lone dot and takes the stuffed dots away.
-func (c *POP3Client) multiline() ([]byte, error) {
-	var text []byte
+// multiline copies up to the lone dot and takes the stuffed dots away.
+func (c *POP3Client) multiline(w io.Writer) error {
 	atStart := true
 	for {
 		_ = c.conn.SetReadDeadline(time.Now().Add(ioTimeout))
 		b, err := c.r.ReadSlice('\n')
 		if err != nil && err != bufio.ErrBufferFull {
-			return nil, fmt.Errorf("read message: %w", err)
+			return fmt.Errorf("read message: %w", err)
 		}
 		if atStart && string(b) == ".\r\n" {
-			return text, nil
+			return nil
 		}
 		if atStart && len(b) > 0 && b[0] == '.' {
 			b = b[1:]
 		}
-		text, atStart = append(text, b...), err == nil
+		if _, err := w.Write(b); err != nil {
+			return err
+		}
+		atStart = err == nil
 	}
 }

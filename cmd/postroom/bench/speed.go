@@ -57,6 +57,17 @@ func ParseTarget(s string) (Target, error) {
 
 func (t Target) user(i int) string { return strings.ReplaceAll(t.User, "%d", strconv.Itoa(i+1)) }
 
+// ParseSize reads a number of octets such as "4KB" or "2GB"; a KB is 1024 octets.
+func ParseSize(s string) (int64, error) {
+	digits := strings.TrimRight(strings.ToUpper(s), "KMGB")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	shift, ok := map[string]int{"": 0, "B": 0, "KB": 10, "MB": 20, "GB": 30}[strings.ToUpper(s[len(digits):])]
+	if err != nil || !ok || n < 0 {
+		return 0, fmt.Errorf("%q is no size, such as 4KB", s)
+	}
+	return n << shift, nil
+}
+
 // A Result is one cell of one target.
 type Result struct {
 	Target      string  `json:"target"`

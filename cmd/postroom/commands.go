@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"postroom/store/admin"
+)
+
+// commands is the grammar of the command line. Every command that changes or
+// shows something asks for one operation.
+type commands struct {
+	Config string `short:"c" placeholder:"FILE" help:"The configuration; otherwise $$POSTROOM_CONFIG, or postroom.toml in this folder."`
+
+	Serve   serveCmd   `cmd:"" group:"server" help:"Run the server."`
+	Init    initCmd    `cmd:"" group:"server" help:"Write a configuration for a real host."`
+	Version versionCmd `cmd:"" group:"server" help:"Say which version this is."`
+
+	Domain  domainCmd  `cmd:"" group:"people" help:"Domains whose mail ends here."`
+	Account accountCmd `cmd:"" group:"people" help:"Accounts: who logs in, sends and collects."`
+	Alias   aliasCmd   `cmd:"" group:"people" help:"Addresses that lead to others."`
+
+	Queue queueCmd `cmd:"" group:"mail" help:"Mail that waits to be sent."`
+	Trace traceCmd `cmd:"" group:"mail" help:"The whole way of a message."`
+
+	Backup  backupCmd  `cmd:"" group:"data" help:"Copy everything into one file while the server runs."`
+	Restore restoreCmd `cmd:"" group:"data" help:"Begin an empty data folder with a backup."`
+
+	Bench benchCmd `cmd:"" group:"server" help:"Measure this program on this machine."`
+}
+
+type domainCmd struct {
+	Add    domainAdd    `cmd:"" help:"Begin to take mail for a domain."`
+	List   domainList   `cmd:"" help:"List the domains."`
+	Remove domainRemove `cmd:"" help:"Stop taking mail for a domain; it must have no accounts and no aliases."`
+}
+
+type domainAdd struct {
+	Name   string `arg:"" help:"Such as example.org."`
+	Backup bool   `help:"Only hold its mail until its own server is up again."`
+}
+
+// Run adds a domain.
+func (c *domainAdd) Run(ctx context.Context, s *shell) error {
+	d, err := ask[admin.Domain](ctx, s, "domain/add", admin.AddDomain{Name: c.Name, Backup: c.Backup})
+	if err == nil {
+		fmt.Fprintf(s.out, "Added the domain %s.\n", d.Name)
+	}
+	return err
+}
+
+type domainList struct{ listing }
+
+// Run lists the domains.
+func (c *domainList) Run(ctx context.Context, s *shell) error {
+	list, err := ask[[]admin.Domain](ctx, s, "domain/list", nothing{})
+	if err != nil {
+		return err
+	}
+	return showList(s, c.listing, list, "No domains yet: postroom domain add example.org", func(w io.Writer, list []admin.Domain) {
+		t := newTable(w, "DOMAIN", "ACCOUNTS", "ALIASES", "SINCE", "")
+		for _, d := range list {
+			kind := ""
+			if d.Backup {
+				kind = "backup"
+			}
+			t.row(d.Name, fmt.Sprint(d.Accounts), fmt.Sprint(d.Aliases), date(d.Created), kind)
+		}
+		t.flush()
+	})
+}
+
+type domainRemove struct {
+	Name string `arg:"" help:"The domain."`
+}
+
+// Run removes a domain.
+func (c *domainRemove) Run(ctx context.Context, s *shell) error {
+	_, err := ask[nothing](ctx, s, "domain/remove", nameRequest{c.Name})
+	if err == nil {
+		fmt.Fprintf(s.out, "Removed the domain %s.\n", c.Name)
+	}
+	return err
+}
+
+type aliasCmd struct {
+	Add    aliasAdd    `cmd:"" help:"Let an address lead to others."`
+	List   aliasList   `cmd:"" help:"List the aliases."`
+	Remove aliasRemove `cmd:"" help:"Remove an alias."`
+}
+
+type aliasAdd struct {
+	Source  string   `arg:"" help:"The new address; @example.org is all of a domain's that nothing else takes."`
+	Targets []string `arg:"" name:"target" help:"Where its mail goes."`
+}
+
+// Run adds an alias.
+func (c *aliasAdd) Run(ctx context.Context, s *shell) error {
+	a, err := ask[admin.Alias](ctx, s, "alias/add", admin.NewAlias{Source: c.Source, Targets: c.Targets})
+	if err == nil {
+		fmt.Fprintf(s.out, "Added the alias %s for %s.\n", a.Source, strings.Join(a.Targets, ", "))
+	}
+	return err
+}
+
+type aliasList struct{ listing }
+
+// Run lists the aliases.
+func (c *aliasList) Run(ctx context.Context, s *shell) error {
+	list, err := ask[[]admin.Alias](ctx, s, "alias/list", nothing{})
+	if err != nil {
+		return err
+	}
+	return showList(s, c.listing, list, "No aliases yet: postroom alias add info@example.org alice@example.org", func(w io.Writer, list []admin.Alias) {
+		t := newTable(w, "ALIAS", "LEADS TO", "SINCE")
+		for _, a := range list {
+			t.row(a.Source, strings.Join(a.Targets, ", "), date(a.Created))
+		}
+		t.flush()
+	})
+}
+
+type aliasRemove struct {
+	Source string `arg:"" help:"The alias."`
+}
+
+// Run removes an alias.
+func (c *aliasRemove) Run(ctx context.Context, s *shell) error {
+	a, err := ask[admin.Alias](ctx, s, "alias/remove", nameRequest{c.Source})
+	if err == nil {
+		fmt.Fprintf(s.out, "Removed the alias %s, which led to %s.\n", a.Source, strings.Join(a.Targets, ", "))
+	}
+	return err
+}
+
+func date(t time.Time) string { return t.Local().Format(time.DateOnly) }

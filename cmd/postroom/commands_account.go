@@ -1,0 +1,271 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"postroom/store/admin"
+	"postroom/store/auth"
+)
+
+type accountCmd struct {
+	Add         accountAdd     `cmd:"" help:"Add an account."`
+	List        accountList    `cmd:"" help:"List the accounts."`
+	Show        accountShow    `cmd:"" help:"Show one account."`
+	Passwd      accountPasswd  `cmd:"" help:"Give an account a new password; its sessions end."`
+	Disable     accountDisable `cmd:"" help:"Let an account neither log in nor send; its mail still arrives."`
+	Enable      accountEnable  `cmd:"" help:"Let a disabled account log in and send again."`
+	Remove      accountRemove  `cmd:"" help:"Remove an account and all its mail."`
+	AppPassword appPasswordCmd `cmd:"" help:"Passwords for single mail programs."`
+}
+
+// A newPassword is how a command comes by a password.
+type newPassword struct {
+	PasswordStdin bool `xor:"password" help:"Read the password from standard input: one line."`
+	Generate      bool `xor:"password" help:"Make a password and print it, this once."`
+}
+
+func (p newPassword) get(s *shell, address string) (string, error) {
+	switch {
+	case p.Generate:
+		return auth.GeneratePassword(), nil
+	case p.PasswordStdin:
+		return readPasswordLine(s.in)
+	}
+	return s.askPassword(address)
+}
+
+// tell prints a password that was made: address, blanks, password.
+func (p newPassword) tell(s *shell, address, password string) {
+	if p.Generate {
+		fmt.Fprintf(s.out, "%s  %s\n", address, password)
+	}
+}
+
+// A sizeFlag is a flag that takes a size.
+type sizeFlag int64
+
+// UnmarshalText reads "2GB".
+func (o *sizeFlag) UnmarshalText(text []byte) error {
+	n, err := parseSize(string(text))
+	if err != nil {
+		return errors.New(`needs a size such as "2GB"`)
+	}
+	*o = sizeFlag(n)
+	return nil
+}
+
+type accountAdd struct {
+	Address string `arg:"" help:"Such as alice@example.org."`
+	newPassword
+	Name  string   `placeholder:"NAME" help:"The person's name."`
+	Quota sizeFlag `placeholder:"SIZE" help:"How much mail it can keep, such as 2GB; without it, no limit."`
+	Admin bool     `help:"It may administer this server on the web page."`
+}
+
+// Run adds an account.
+func (c *accountAdd) Run(ctx context.Context, s *shell) error {
+	password, err := c.get(s, c.Address)
+	if err != nil {
+		return err
+	}
+	a, err := ask[admin.Account](ctx, s, "account/add", admin.NewAccount{
+		Address: c.Address, Password: password, Name: c.Name, Quota: int64(c.Quota), Admin: c.Admin,
+	})
+	if err != nil {
+		return err
+	}
+	if c.Generate {
+		c.tell(s, a.Address, password)
+		return nil
+	}
+	fmt.Fprintf(s.out, "Added the account %s.\n", a.Address)
+	return nil
+}
+
+type accountList struct{ listing }
+
+// Run lists the accounts.
+func (c *accountList) Run(ctx context.Context, s *shell) error {
+	list, err := ask[[]admin.Account](ctx, s, "account/list", nothing{})
+	if err != nil {
+		return err
+	}
+	return showList(s, c.listing, list, "No accounts yet: postroom account add alice@example.org", func(w io.Writer, list []admin.Account) {
+		t := newTable(w, "ADDRESS", "NAME", "MESSAGES", "USED", "QUOTA", "STATUS")
+		for _, a := range list {
+			t.row(a.Address, orNothing(a.Name), fmt.Sprint(a.Messages), humanSize(a.Used), quotaText(a.Quota), statusText(a))
+		}
+		t.flush()
+	})
+}
+
+func quotaText(n int64) string {
+	if n == 0 {
+		return "none"
+	}
+	return humanSize(n)
+}
+
+func statusText(a admin.Account) string {
+	if a.Admin {
+		return a.Status + ", admin"
+	}
+	return a.Status
+}
+
+// An accountArg is the argument of the commands about one account.
+type accountArg struct {
+	Address string `arg:"" help:"The account's address."`
+}
+
+type accountShow struct {
+	accountArg
+	listing
+}
+
+// Run shows an account.
+func (c *accountShow) Run(ctx context.Context, s *shell) error {
+	a, err := ask[admin.Account](ctx, s, "account/show", accountRequest{Address: c.Address})
+	if err != nil {
+		return err
+	}
+	return show(s, c.listing, a, func(w io.Writer, a admin.Account) {
+		t := newTable(w)
+		t.row("Address", a.Address)
+		t.row("Name", orNothing(a.Name))
+		t.row("Status", statusText(a))
+		t.row("Maildrop", plural(a.Messages, "message")+", "+humanSize(a.Used))
+		t.row("Quota", quotaText(a.Quota))
+		t.row("Since", a.Created.Local().Format(time.DateTime))
+		t.flush()
+	})
+}
+
+type accountPasswd struct {
+	accountArg
+	newPassword
+}
+
+// Run sets a password.
+func (c *accountPasswd) Run(ctx context.Context, s *shell) error {
+	password, err := c.get(s, c.Address)
+	if err != nil {
+		return err
+	}
+	if _, err := ask[nothing](ctx, s, "account/passwd", accountRequest{Address: c.Address, Password: password}); err != nil {
+		return err
+	}
+	if c.Generate {
+		c.tell(s, c.Address, password)
+		return nil
+	}
+	fmt.Fprintf(s.out, "Changed the password of %s.\n", c.Address)
+	return nil
+}
+
+type accountDisable struct {
+	accountArg
+	Refuse bool `help:"Refuse mail for it too (550)."`
+}
+
+// Run disables an account.
+func (c *accountDisable) Run(ctx context.Context, s *shell) error {
+	_, err := ask[nothing](ctx, s, "account/disable", accountRequest{Address: c.Address, Refuse: c.Refuse})
+	if err != nil {
+		return err
+	}
+	arrives := "mail for it still arrives"
+	if c.Refuse {
+		arrives = "mail for it is refused"
+	}
+	fmt.Fprintf(s.out, "Disabled %s: it can't log in or send, what it has queued is held, %s.\n", c.Address, arrives)
+	return nil
+}
+
+type accountEnable struct{ accountArg }
+
+// Run enables an account.
+func (c *accountEnable) Run(ctx context.Context, s *shell) error {
+	_, err := ask[nothing](ctx, s, "account/enable", accountRequest{Address: c.Address})
+	if err == nil {
+		fmt.Fprintf(s.out, "Enabled %s.\n", c.Address)
+	}
+	return err
+}
+
+type accountRemove struct{ accountArg }
+
+// Run removes an account.
+func (c *accountRemove) Run(ctx context.Context, s *shell) error {
+	r, err := ask[admin.RemovedAccount](ctx, s, "account/remove", accountRequest{Address: c.Address})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "Removed %s, with %s (%s).\n", r.Address, plural(r.Messages, "message"), humanSize(r.Octets))
+	if len(r.Aliases) > 0 {
+		fmt.Fprintf(s.out, "These aliases still lead to it: %s\n", strings.Join(r.Aliases, ", "))
+	}
+	if r.Queued > 0 {
+		fmt.Fprintf(s.out, "Its mail to %s still waits in the queue.\n", plural(int64(r.Queued), "recipient"))
+	}
+	return nil
+}
+
+type appPasswordCmd struct {
+	Add    appPasswordAdd    `cmd:"" help:"Make a password for one mail program and print it, this once."`
+	List   appPasswordList   `cmd:"" help:"List the app passwords of an account."`
+	Remove appPasswordRemove `cmd:"" help:"Take one mail program's password away."`
+}
+
+type appPasswordAdd struct {
+	accountArg
+	Name string `arg:"" help:"Which program it is for, such as phone."`
+}
+
+// Run makes an app password.
+func (c *appPasswordAdd) Run(ctx context.Context, s *shell) error {
+	shown, err := ask[string](ctx, s, "app-password/add", accountRequest{Address: c.Address, Name: c.Name})
+	if err == nil {
+		fmt.Fprintln(s.out, shown)
+	}
+	return err
+}
+
+type appPasswordList struct {
+	accountArg
+	listing
+}
+
+// Run lists app passwords.
+func (c *appPasswordList) Run(ctx context.Context, s *shell) error {
+	list, err := ask[[]admin.AppPassword](ctx, s, "app-password/list", accountRequest{Address: c.Address})
+	if err != nil {
+		return err
+	}
+	return showList(s, c.listing, list, c.Address+" has no app passwords.", func(w io.Writer, list []admin.AppPassword) {
+		t := newTable(w, "NAME", "SINCE", "LAST USED")
+		for _, p := range list {
+			t.row(p.Name, date(p.Created), ago(time.Now(), p.LastUsed))
+		}
+		t.flush()
+	})
+}
+
+type appPasswordRemove struct {
+	accountArg
+	Name string `arg:"" help:"The app password's name."`
+}
+
+// Run removes an app password.
+func (c *appPasswordRemove) Run(ctx context.Context, s *shell) error {
+	_, err := ask[nothing](ctx, s, "app-password/remove", accountRequest{Address: c.Address, Name: c.Name})
+	if err == nil {
+		fmt.Fprintf(s.out, "Removed the app password %q of %s.\n", c.Name, c.Address)
+	}
+	return err
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"postroom/cmd/postroom/bench"
+)
+
+// benchCmd measures this very program, as a child process with an empty data
+// folder.
+type benchCmd struct {
+	Speed benchSpeed `cmd:"" default:"withargs" help:"Messages a second from the client into the maildrops (without a command)."`
+	Crash benchCrash `cmd:"" help:"Kill a server again and again, and judge whether anything promised is lost."`
+}
+
+type benchSpeed struct {
+	Duration    time.Duration `default:"10s" help:"The least time of each cell."`
+	Runs        int           `default:"1" help:"Runs of each cell; the medians are shown."`
+	Connections []int         `default:"1,20,100" help:"Connections at once, one cell for each."`
+	Sizes       []string      `default:"4KB,100KB" help:"Sizes of a message, one cell for each; KB are 1024 octets here."`
+	Target      []string      `sep:"none" placeholder:"NAME,SMTP,POP3,USER,PASSWORD" help:"A running server to drive too, such as postfix,127.0.0.10:25,127.0.0.10:110,%du@local.test,secret."`
+	Fill        string        `default:"0" help:"Fill the store to this size first, such as 2GB."`
+	WAL         bool          `name:"wal" help:"Load it fully for a minute instead, and watch the WAL and the slowest accept."`
+	JSON        bool          `name:"json" help:"Print JSON for programs to read, a line for each cell."`
+	Dir         string        `placeholder:"FOLDER" help:"Where the server's folder is made; otherwise a temporary one."`
+}
+
+// Run measures.
+func (c *benchSpeed) Run(ctx context.Context, s *shell) error {
+	speed := bench.Speed{Duration: c.Duration, Runs: c.Runs, Connections: c.Connections, WAL: c.WAL, JSON: c.JSON, Dir: c.Dir}
+	for _, text := range c.Sizes {
+		size, err := bench.ParseSize(text)
+		if err != nil {
+			return usagef("--sizes: %v", err)
+		}
+		speed.Sizes = append(speed.Sizes, int(size))
+	}
+	for _, text := range c.Target {
+		target, err := bench.ParseTarget(text)
+		if err != nil {
+			return usagef("--target: %v", err)
+		}
+		speed.Targets = append(speed.Targets, target)
+	}
+	var err error
+	if speed.Fill, err = bench.ParseSize(c.Fill); err != nil {
+		return usagef("--fill: %v", err)
+	}
+	return measured(ctx, func(ctx context.Context, program string) error {
+		speed.Program = program
+		return speed.Run(ctx, s.out)
+	})
+}
+
+type benchCrash struct {
+	Rounds  int    `default:"50" help:"How often the server is killed."`
+	Senders int    `default:"20" help:"How many send at once."`
+	Seed    uint64 `placeholder:"N" help:"Choose the same moments again, as far as the machine does."`
+	Dir     string `placeholder:"FOLDER" help:"Where the server's folder is made; otherwise a temporary one."`
+}
+
+// Run kills and judges.
+func (c *benchCrash) Run(ctx context.Context, s *shell) error {
+	return measured(ctx, func(ctx context.Context, program string) error {
+		return bench.Crash{Program: program, Rounds: c.Rounds, Senders: c.Senders, Seed: c.Seed, Dir: c.Dir}.Run(ctx, s.out)
+	})
+}
+
+// measured runs f with the path of this program, until a signal comes.
+func measured(ctx context.Context, f func(ctx context.Context, program string) error) error {
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	ctx, unhook := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM)
+	defer unhook()
+	raiseFileLimit()
+	return f(ctx, program)
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"postroom/store"
+)
+
+// A ledger is what health and metrics ask the store.
+type ledger interface {
+	Ready() error
+	Counts(ctx context.Context) (store.Counts, error)
+}
+
+// A monitor is what the world may know of how the server is doing.
+type monitor struct {
+	registry *prometheus.Registry
+	open     *prometheus.GaugeVec
+	accepted *prometheus.CounterVec
+	ledger   ledger
+}
+
+func newMonitor(l ledger) *monitor {
+	m := &monitor{
+		registry: prometheus.NewRegistry(),
+		ledger:   l,
+		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "postroom_connections", Help: "Connections that are open, by service.",
+		}, []string{"service"}),
+		accepted: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "postroom_connections_total", Help: "Connections taken since the start, by service.",
+		}, []string{"service"}),
+	}
+	v := version()
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "postroom_build_info", Help: "Always 1; the labels say what runs.",
+		ConstLabels: prometheus.Labels{"version": v.Version, "revision": v.Revision, "go": v.Go},
+	})
+	build.Set(1)
+	m.registry.MustRegister(m.open, m.accepted, build, &countsCollector{l},
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// watch returns p with its connections counted.
+func (m *monitor) watch(p port, gateway *gatewayWatch) *watched {
+	return &watched{
+		Listener: p.Listener,
+		open:     m.open.WithLabelValues(p.service),
+		accepted: m.accepted.WithLabelValues(p.service),
+		gateway:  gateway,
+	}
+}
+
+// handler serves /healthz, /readyz and /metrics.
+func (m *monitor) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if err := m.ledger.Ready(); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ready")
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
+	return mux
+}
+
+// A countsCollector asks the store each time that somebody reads the metrics.
+type countsCollector struct{ ledger ledger }
+
+type countDesc struct {
+	desc *prometheus.Desc
+	get  func(store.Counts) float64
+}
+
+func countDescs() []countDesc {
+	gauge := func(name, help string, get func(store.Counts) float64) countDesc {
+		return countDesc{prometheus.NewDesc("postroom_"+name, help, nil, nil), get}
+	}
+	return []countDesc{
+		gauge("queue_length", "Recipients waiting in the queue.", func(c store.Counts) float64 { return float64(c.Queued) }),
+		gauge("queue_held", "Recipients in the queue that are held.", func(c store.Counts) float64 { return float64(c.Held) }),
+		gauge("accounts", "Accounts.", func(c store.Counts) float64 { return float64(c.Accounts) }),
+		gauge("domains", "Domains.", func(c store.Counts) float64 { return float64(c.Domains) }),
+		gauge("queue_oldest_timestamp_seconds", "When the oldest of the queue came in; 0 if it is empty.", func(c store.Counts) float64 {
+			if c.Oldest.IsZero() {
+				return 0
+			}
+			return float64(c.Oldest.Unix())
+		}),
+	}
+}
+
+// Describe sends the descriptions of all metrics.
+func (*countsCollector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range countDescs() {
+		out <- d.desc
+	}
+}
+
+// Collect sends the metrics as they are now.
+func (c *countsCollector) Collect(out chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	counts, err := c.ledger.Counts(ctx)
+	for _, d := range countDescs() {
+		if err != nil {
+			out <- prometheus.NewInvalidMetric(d.desc, err)
+			continue
+		}
+		out <- prometheus.MustNewConstMetric(d.desc, prometheus.GaugeValue, d.get(counts))
+	}
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"errors"
+	"net"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A port is one bound listener and the key that it comes from.
+type port struct {
+	service string // "smtp", "pop3s" …: the key in [listen]
+	net.Listener
+}
+
+// bindAll binds every address of c, or none. What is in the way is a
+// *UsageError that names the key and the port.
+func bindAll(c *Config) ([]port, error) {
+	var ports []port
+	for _, want := range []struct {
+		service string
+		addrs   []string
+	}{
+		{"smtp", c.Listen.SMTP},
+		{"submission", c.Listen.Submission},
+		{"submissions", c.Listen.Submissions},
+		{"pop3", c.Listen.POP3},
+		{"pop3s", c.Listen.POP3S},
+		{"web", c.Listen.Web},
+		{"metrics", c.Listen.Metrics},
+	} {
+		for _, addr := range want.addrs {
+			l, err := net.Listen("tcp", addr)
+			if err != nil {
+				closeAll(ports)
+				return nil, bindError("listen."+want.service, addr, err)
+			}
+			ports = append(ports, port{want.service, l})
+		}
+	}
+	return ports, nil
+}
+
+func closeAll(ports []port) {
+	for _, p := range ports {
+		p.Close()
+	}
+}
+
+func bindError(key, addr string, err error) error {
+	host, number, _ := net.SplitHostPort(addr)
+	if host == "" {
+		host = "every address"
+	}
+	switch {
+	case errors.Is(err, unix.EADDRINUSE):
+		return usagef("%s: port %s is in use on %s by another program", key, number, host)
+	case errors.Is(err, unix.EACCES):
+		return usagef("%s: no right to bind port %s on %s: start as root, or give the program CAP_NET_BIND_SERVICE", key, number, host)
+	case errors.Is(err, unix.EADDRNOTAVAIL):
+		return usagef("%s: %s, for port %s, is not an address of this machine", key, host, number)
+	}
+	return usagef("%s: cannot listen on %s: %s", key, addr, strings.TrimPrefix(err.Error(), "listen tcp "+addr+": "))
+}
+
+// byService returns the listeners of one service.
+func byService(ports []port, service string) []port {
+	var found []port
+	for _, p := range ports {
+		if p.service == service {
+			found = append(found, p)
+		}
+	}
+	return found
+}

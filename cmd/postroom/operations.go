@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"postroom/store"
+	"postroom/store/admin"
+)
+
+// Requests of operations that admin takes as plain arguments.
+type (
+	accountRequest struct {
+		Address  string `json:"address"`
+		Password string `json:"password,omitempty"`
+		Refuse   bool   `json:"refuse,omitempty"`
+		Name     string `json:"name,omitempty"` // of an app password
+	}
+	nameRequest  struct{ Name string }
+	textRequest  struct{ Text string }
+	fileRequest  struct{ File string }
+	changedQueue struct{ Recipients int64 }
+)
+
+// operations returns the handler that the command line speaks to, through the
+// control socket or directly.
+func operations(a *admin.Admin) http.Handler {
+	mux := http.NewServeMux()
+	handle(mux, "domain/add", a.AddDomain)
+	handle(mux, "domain/list", plain(a.Domains))
+	handle(mux, "domain/remove", act(func(ctx context.Context, r nameRequest) error { return a.RemoveDomain(ctx, r.Name) }))
+
+	handle(mux, "account/add", a.AddAccount)
+	handle(mux, "account/list", plain(a.Accounts))
+	handle(mux, "account/show", func(ctx context.Context, r accountRequest) (admin.Account, error) { return a.Account(ctx, r.Address) })
+	handle(mux, "account/passwd", act(func(ctx context.Context, r accountRequest) error { return a.SetPassword(ctx, r.Address, r.Password) }))
+	handle(mux, "account/disable", act(func(ctx context.Context, r accountRequest) error { return a.DisableAccount(ctx, r.Address, r.Refuse) }))
+	handle(mux, "account/enable", act(func(ctx context.Context, r accountRequest) error { return a.EnableAccount(ctx, r.Address) }))
+	handle(mux, "account/remove", func(ctx context.Context, r accountRequest) (admin.RemovedAccount, error) {
+		return a.RemoveAccount(ctx, r.Address)
+	})
+	handle(mux, "app-password/add", func(ctx context.Context, r accountRequest) (string, error) {
+		return a.AddAppPassword(ctx, r.Address, r.Name)
+	})
+	handle(mux, "app-password/list", func(ctx context.Context, r accountRequest) ([]admin.AppPassword, error) {
+		return a.AppPasswords(ctx, r.Address)
+	})
+	handle(mux, "app-password/remove", act(func(ctx context.Context, r accountRequest) error {
+		return a.RemoveAppPassword(ctx, r.Address, r.Name)
+	}))
+
+	handle(mux, "alias/add", a.AddAlias)
+	handle(mux, "alias/list", plain(a.Aliases))
+	handle(mux, "alias/remove", func(ctx context.Context, r nameRequest) (admin.Alias, error) { return a.RemoveAlias(ctx, r.Name) })
+
+	handle(mux, "queue/list", a.Queue)
+	handle(mux, "queue/retry", counted(a.RetryQueue))
+	handle(mux, "queue/hold", counted(a.HoldQueue))
+	handle(mux, "queue/release", counted(a.ReleaseQueue))
+	handle(mux, "queue/cancel", counted(a.CancelQueue))
+
+	handle(mux, "trace", func(ctx context.Context, r textRequest) ([]store.Trail, error) { return a.Trace(ctx, r.Text) })
+	mux.HandleFunc("POST /backup", func(w http.ResponseWriter, r *http.Request) { serveBackup(w, r, a) })
+	return mux
+}
+
+// counted adapts a change of the queue.
+func counted(f func(context.Context, admin.QueueSelection) (int64, error)) func(context.Context, admin.QueueSelection) (changedQueue, error) {
+	return func(ctx context.Context, s admin.QueueSelection) (changedQueue, error) {
+		n, err := f(ctx, s)
+		return changedQueue{n}, err
+	}
+}
+
+// A backupStep is one line of the answer to a backup: how far it is, or how it
+// ended.
+type backupStep struct {
+	Done  int64  `json:"done"`
+	Total int64  `json:"total"`
+	Ended bool   `json:"ended,omitempty"`
+	Error string `json:"error,omitempty"`
+}
+
+// serveBackup takes a backup and tells how far it is, a line a step. It ends
+// when whoever asked has gone.
+func serveBackup(w http.ResponseWriter, r *http.Request, a *admin.Admin) {
+	var req fileRequest
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&req); err != nil {
+		answer(w, http.StatusBadRequest, controlError{err.Error()})
+		return
+	}
+	steps := json.NewEncoder(w)
+	flush := http.NewResponseController(w)
+	say := func(s backupStep) {
+		_ = errors.Join(steps.Encode(s), flush.Flush()) // if it has gone, r's context ends
+	}
+	end := backupStep{Ended: true}
+	if err := a.Backup(r.Context(), req.File, func(done, total int64) { say(backupStep{Done: done, Total: total}) }); err != nil {
+		end.Error = err.Error()
+	}
+	say(end)
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"postroom/store"
+	"postroom/store/admin"
+	"postroom/store/auth"
+	"postroom/store/sqlite"
+)
+
+// A program is the parts that serve and the command line both have: what is
+// kept, who may log in, and the operations.
+type program struct {
+	conf  *Config
+	log   *slog.Logger
+	store *sqlite.Store
+	auth  *auth.Authenticator
+	admin *admin.Admin
+}
+
+// openProgram opens the store in the data folder of conf, which it makes if
+// there is none.
+func openProgram(ctx context.Context, conf *Config, log *slog.Logger) (*program, error) {
+	options, err := storeOptions(conf, log)
+	if err != nil {
+		return nil, err
+	}
+	s, err := sqlite.Open(ctx, options)
+	if err != nil {
+		return nil, openError(conf, err)
+	}
+	p := &program{conf: conf, log: log, store: s}
+	p.auth = auth.New(s, auth.Options{SCRAM: conf.Auth.SCRAM})
+	p.admin = &admin.Admin{Store: s, Auth: p.auth, Now: time.Now, Log: log}
+	return p, nil
+}
+
+// storeOptions says how the store of conf is opened.
+func storeOptions(conf *Config, log *slog.Logger) (sqlite.Options, error) {
+	if err := os.MkdirAll(conf.Data, 0o700); err != nil {
+		return sqlite.Options{}, fmt.Errorf("data folder: %s", osReason(err))
+	}
+	return sqlite.Options{
+		Dir:     conf.Data,
+		Expire:  conf.Delivery.Expire,
+		Reserve: reserveOf(conf),
+		Log:     log,
+	}, nil
+}
+
+// reserveOf returns how much of the disk is to be kept free, in octets: what
+// conf says, or 2 % of it if that is less.
+func reserveOf(conf *Config) int64 {
+	var disk unix.Statfs_t
+	if err := unix.Statfs(conf.Data, &disk); err != nil {
+		return conf.Reserve
+	}
+	return min(conf.Reserve, int64(disk.Blocks/50)*disk.Bsize)
+}
+
+// openError says in words why the data can't be had.
+func openError(conf *Config, err error) error {
+	dir, absErr := filepath.Abs(conf.Data)
+	if absErr != nil {
+		dir = conf.Data
+	}
+	switch {
+	case errors.Is(err, store.ErrLocked):
+		return fmt.Errorf("%s is in use by another postroom that doesn't answer: it is starting or stopping, or a command is running; "+
+			"try again in a moment (%w)", dir, store.ErrLocked)
+	case errors.Is(err, store.ErrNewer):
+		return fmt.Errorf("%s: %w; start the newer version, or restore a backup into another folder", dir, err)
+	}
+	return err
+}
+
+// close ends the use of the store.
+func (p *program) close() error { return p.store.Close() }

@@ -1,0 +1,270 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"postroom/pop3d"
+)
+
+// serveCmd runs the server.
+type serveCmd struct{}
+
+// Help is shown by serve --help.
+func (*serveCmd) Help() string {
+	return "Without a configuration file it runs in local mode: everything on 127.0.0.1 and ports above 1024, mail in ./postroom-data, " +
+		"three accounts to try it with, and nothing outside of this machine is contacted.\n\n" +
+		"SIGTERM and SIGINT end it once sessions have finished, after 10 seconds at most. " +
+		"SIGHUP has it read its certificate and its configuration again."
+}
+
+// stopLimit is how long all services together may take to stop. Each has 10
+// seconds for its sessions; then the store is closed under whoever is left.
+const stopLimit = 13 * time.Second
+
+// Run serves until a signal ends it.
+func (c *serveCmd) Run(ctx context.Context, s *shell) error {
+	conf, err := s.config()
+	if err != nil {
+		return err
+	}
+	raiseFileLimit()
+	sv := &server{shell: s, log: newLogger(s, conf), renewed: make(chan struct{}, 1)}
+	sv.conf.Store(conf)
+	return sv.run(ctx)
+}
+
+// newLogger returns where serve writes its log. In local mode somebody reads the
+// screen, who is to see what needs a person.
+func newLogger(s *shell, conf *Config) *slog.Logger {
+	level := slog.LevelInfo
+	if conf.LocalMode {
+		level = slog.LevelWarn
+	}
+	return slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level}))
+}
+
+// raiseFileLimit makes room for a file for each connection. Go raises the soft
+// limit to the hard one by itself; root may raise that too.
+func raiseFileLimit() {
+	const enough = 65536
+	var l unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil || l.Cur >= enough {
+		return
+	}
+	_ = unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: enough, Max: max(l.Max, enough)})
+}
+
+// A server is one run of serve.
+type server struct {
+	shell *shell
+	log   *slog.Logger
+	conf  atomic.Pointer[Config] // what was read last
+
+	*program
+	certs   *certificates
+	monitor *monitor
+	ports   []port
+	gates   []*gate // of the mail services
+	locks   pop3d.Locks
+	renewed chan struct{} // capacity 1: the configuration has changed
+	start   func(service) // runs a service until the server stops
+}
+
+// run starts everything in order, and stops it in the other one. Whatever can be
+// wrong with the configuration is found before the data is touched.
+func (sv *server) run(ctx context.Context) error {
+	conf := sv.conf.Load()
+	if err := refuseSecond(ctx, conf); err != nil {
+		return err
+	}
+	sv.certs = &certificates{now: time.Now, log: sv.log}
+	if err := sv.certs.loadFiles(conf); err != nil {
+		return err
+	}
+	var err error
+	if sv.ports, err = bindAll(conf); err != nil {
+		return err
+	}
+	defer func() { closeAll(sv.ports) }()
+
+	if sv.program, err = openProgram(ctx, conf, sv.log); err != nil {
+		return err
+	}
+	err = sv.serve(ctx, conf)
+	return errors.Join(err, sv.program.close())
+}
+
+// serve runs with the store open.
+func (sv *server) serve(ctx context.Context, conf *Config) error {
+	if err := sv.certs.loadOrMake(conf); err != nil {
+		return err
+	}
+	if err := emptySpool(conf.Data); err != nil {
+		return err
+	}
+	sv.monitor = newMonitor(sv.store)
+	gateway := &gatewayWatch{trusted: conf.Listen.ProxyTrusted, log: sv.log}
+	for _, p := range sv.ports {
+		if isMail(p.service) {
+			sv.gates = append(sv.gates, &gate{service: p.service, l: sv.monitor.watch(p, gateway), log: sv.log})
+		}
+	}
+	control, err := listenControl(conf.Data)
+	if err != nil {
+		return err
+	}
+	defer control.Close()
+	if err := sv.welcome(ctx); err != nil {
+		return err
+	}
+	return sv.runServices(ctx, control)
+}
+
+// spoolName is the folder for messages on their way in that are too large for
+// memory.
+const spoolName = "spool"
+
+// emptySpool makes the spool, without what a killed server left in it.
+func emptySpool(data string) error {
+	dir := filepath.Join(data, spoolName)
+	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o700)); err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	return nil
+}
+
+// welcome tells whoever started the server that it is there.
+func (sv *server) welcome(ctx context.Context) error {
+	conf := sv.conf.Load()
+	if conf.TLS.ACME {
+		sv.log.Warn("tls.acme is still to come: the certificate is self-signed for now")
+	}
+	for _, name := range unknownVariables(conf, sv.shell.environ) {
+		sv.log.Warn("an environment variable names no key of the configuration", "variable", name)
+	}
+	if conf.LocalMode {
+		return sv.welcomeLocal(ctx)
+	}
+	for _, p := range sv.ports {
+		sv.log.Info("listening", "service", p.service, "address", p.Addr().String())
+	}
+	return nil
+}
+
+// refuseSecond fails if a server has the data folder already.
+func refuseSecond(ctx context.Context, conf *Config) error {
+	c, err := dialControl(ctx, conf.Data)
+	if err != nil {
+		return nil
+	}
+	c.Close()
+	return fmt.Errorf("postroom is running already on %s", conf.Data)
+}
+
+// A service is something that runs until its context ends.
+type service struct {
+	name string
+	run  func(ctx context.Context) error
+}
+
+// runServices runs all services until a signal comes or one of them fails.
+func (sv *server) runServices(ctx context.Context, control net.Listener) error {
+	ctx, unhook := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM)
+	defer unhook()
+	group, running := errgroup.WithContext(ctx)
+	sv.start = func(s service) { group.Go(func() error { return sv.guard(running, s) }) }
+	for _, s := range append(sv.services(control), sv.mailServices()...) {
+		sv.start(s)
+	}
+	<-running.Done()
+	unhook() // a second signal ends the program at once
+	sv.log.Info("stopping")
+	return sv.waitFor(group)
+}
+
+// guard runs a service and turns a panic into its failure.
+func (sv *server) guard(ctx context.Context, s service) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			sv.log.Error("a service has failed by a bug", "service", s.name, "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("%s: %v", s.name, p)
+		}
+	}()
+	if err := s.run(ctx); err != nil && ctx.Err() == nil {
+		sv.log.Error("a service has failed", "service", s.name, "err", err)
+		return fmt.Errorf("%s: %w", s.name, err)
+	}
+	return nil
+}
+
+// waitFor waits until all services have ended, stopLimit at most.
+func (sv *server) waitFor(group *errgroup.Group) error {
+	ended := make(chan error, 1)
+	go func() { ended <- group.Wait() }()
+	limit := time.NewTimer(stopLimit)
+	defer limit.Stop()
+	select {
+	case err := <-ended:
+		return err
+	case <-limit.C:
+		return errors.New("some sessions did not end in time")
+	}
+}
+
+// onHangup reads certificate and configuration again at each SIGHUP.
+func (sv *server) onHangup(ctx context.Context) error {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, unix.SIGHUP)
+	defer signal.Stop(hangups)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-hangups:
+			sv.reload()
+		}
+	}
+}
+
+// serveHTTP serves h on l until ctx ends.
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger, timeout time.Duration) error {
+	hs := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       timeout,
+		WriteTimeout:      timeout,
+		IdleTimeout:       2 * time.Minute,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	stopped := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if hs.Shutdown(grace) != nil {
+			hs.Close()
+		}
+	})
+	err := hs.Serve(l)
+	if !stop() {
+		<-stopped
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}

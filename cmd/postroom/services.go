@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"postroom/delivery"
+	"postroom/pop3d"
+	"postroom/smtpd"
+	"postroom/web"
+)
+
+// services returns everything that runs from the start to the end.
+func (sv *server) services(control net.Listener) []service {
+	list := []service{
+		{"control", func(ctx context.Context) error {
+			return serveHTTP(ctx, control, operations(sv.admin), sv.log, 0) // a backup may take long
+		}},
+		{"delivery", sv.deliver},
+		{"notices", sv.sendNotices},
+		{"certificate", func(ctx context.Context) error { return sv.certs.keepFresh(ctx, sv.conf.Load) }},
+		{"hangup", sv.onHangup},
+	}
+	for _, g := range sv.gates {
+		list = append(list, service{g.service, g.run})
+	}
+	return append(list, sv.webServices()...)
+}
+
+// mailServices returns the services of one generation: servers of mail programs
+// and other servers, as the configuration is now, each with a turn at its gate.
+func (sv *server) mailServices() []service {
+	var list []service
+	for _, g := range sv.gates {
+		serve := sv.mailServer(g.service)
+		l := g.next()
+		list = append(list, service{g.service, func(ctx context.Context) error { return serve(ctx, l) }})
+	}
+	return list
+}
+
+func isMail(name string) bool {
+	return slices.Contains([]string{"smtp", "submission", "submissions", "pop3", "pop3s"}, name)
+}
+
+// mailServer returns the Serve of a new server for one of the mail services.
+func (sv *server) mailServer(name string) func(context.Context, net.Listener) error {
+	if strings.HasPrefix(name, "pop3") {
+		return sv.pop3Server(name).Serve
+	}
+	return sv.smtpServer(name).Serve
+}
+
+func (sv *server) smtpServer(name string) *smtpd.Server {
+	conf := sv.conf.Load()
+	s := &smtpd.Server{
+		Name:         name,
+		Hostname:     conf.Name(),
+		Submission:   name != "smtp",
+		Mail:         sv.store,
+		RequireTLS:   conf.Auth.RequireTLS,
+		SCRAM:        conf.Auth.SCRAM,
+		TLS:          sv.certs.config(),
+		ImplicitTLS:  name == "submissions",
+		ProxyTrusted: conf.Listen.ProxyTrusted,
+		SpoolDir:     filepath.Join(conf.Data, spoolName),
+		Limits: smtpd.Limits{
+			MessageBytes:          conf.SMTP.MaxMessageSize,
+			Recipients:            conf.SMTP.MaxRecipients,
+			Connections:           conf.SMTP.MaxConnections,
+			ConnectionsPerAddress: conf.SMTP.MaxConnectionsPerAddress,
+			Idle:                  conf.SMTP.IdleTimeout,
+		},
+		Log: sv.log.With("service", name),
+		Now: time.Now,
+	}
+	if s.Submission || conf.SMTP.Auth {
+		s.Auth = sv.auth
+	}
+	return s
+}
+
+func (sv *server) pop3Server(name string) *pop3d.Server {
+	conf := sv.conf.Load()
+	return &pop3d.Server{
+		Name:         name,
+		Hostname:     conf.Name(),
+		Maildrops:    sv.store,
+		Auth:         sv.auth,
+		RequireTLS:   conf.Auth.RequireTLS,
+		SCRAM:        conf.Auth.SCRAM,
+		TLS:          sv.certs.config(),
+		ImplicitTLS:  name == "pop3s",
+		Locks:        &sv.locks,
+		ProxyTrusted: conf.Listen.ProxyTrusted,
+		Log:          sv.log.With("service", name),
+		Now:          time.Now,
+	}
+}
+
+func (sv *server) webServices() []service {
+	conf := sv.conf.Load()
+	pages := &web.Server{
+		Admin:          sv.admin,
+		Auth:           sv.auth,
+		Sessions:       sv.store.WebSessions(),
+		Hostname:       conf.Name(),
+		Version:        version().Version,
+		TrustedProxies: conf.Web.TrustedProxies,
+		Log:            sv.log.With("service", "web"),
+		Now:            time.Now,
+	}
+	var list []service
+	handler := pages.Handler()
+	for _, p := range byService(sv.ports, "web") {
+		l := sv.monitor.watch(p, nil)
+		list = append(list, service{"web", func(ctx context.Context) error { return serveHTTP(ctx, l, handler, sv.log, time.Minute) }})
+	}
+	for _, p := range byService(sv.ports, "metrics") {
+		list = append(list, service{"metrics", func(ctx context.Context) error {
+			return serveHTTP(ctx, p, sv.monitor.handler(), sv.log, time.Minute)
+		}})
+	}
+	return list
+}
+
+func (sv *server) dispatcher() *delivery.Dispatcher {
+	conf := sv.conf.Load()
+	names, dialer := sv.outgoing()
+	d := &delivery.Dispatcher{
+		Hostname:            conf.Name(),
+		Queue:               sv.store,
+		Directory:           sv.store,
+		Resolver:            names,
+		Dialer:              dialer,
+		Schedule:            delivery.Schedule{Waits: conf.Delivery.Retry, DelayNotice: conf.Delivery.DelayNotice},
+		Concurrency:         conf.Delivery.Concurrency,
+		PerDestination:      conf.Delivery.PerDestination,
+		Port:                conf.Delivery.Port,
+		PrivateDestinations: conf.Delivery.PrivateDestinations,
+		Smarthost:           conf.Delivery.Smarthost,
+		FallbackRelay:       conf.Delivery.FallbackRelay,
+		ConnectTimeout:      conf.Delivery.ConnectTimeout,
+		CommandTimeout:      conf.Delivery.CommandTimeout,
+		Log:                 sv.log.With("service", "delivery"),
+		Now:                 time.Now,
+	}
+	for _, p := range byService(sv.ports, "smtp") {
+		if ap, err := netip.ParseAddrPort(p.Addr().String()); err == nil {
+			d.Listening = append(d.Listening, ap)
+		}
+	}
+	return d
+}
+
+// deliver keeps the queue moving, with a new dispatcher whenever the
+// configuration has changed.
+func (sv *server) deliver(ctx context.Context) error {
+	for {
+		round, cancel := context.WithCancel(ctx)
+		go func() {
+			select {
+			case <-sv.renewed:
+				cancel()
+			case <-round.Done():
+			}
+		}()
+		err := sv.dispatcher().Run(round)
+		again := round.Err() != nil && ctx.Err() == nil
+		cancel()
+		if !again {
+			return err
+		}
+	}
+}
+
+// sendNotices tells the owners of filling maildrops, once a minute.
+func (sv *server) sendNotices(ctx context.Context) error {
+	ticker := time.NewTicker(time.Minute)
+	defer ticker.Stop()
+	for {
+		if err := sv.admin.SendNotices(ctx); err != nil && ctx.Err() == nil {
+			sv.log.Error("cannot send the quota notices", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
