@@ -61,7 +61,8 @@ func (x *SCRAM) Next(response []byte) (challenge []byte, done bool, err error) {
 	case 1, 2:
 		return x.converse(string(response))
 	case 3:
-		return nil, true, x.finish()
+		err := x.finish()
+		return nil, err == nil, err
 	}
 	return nil, false, ErrDenied
 }
