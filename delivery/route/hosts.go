@@ -93,7 +93,7 @@ func (r *Router) lookup(ctx context.Context, h Host) ([]netip.Addr, error) {
 	ips, err := r.Resolver.LookupNetIP(ctx, "ip", h.Name)
 	switch {
 	case err != nil && (h.Chosen || !isMissing(err)):
-		return nil, fmt.Errorf("look up the address of %s: %w", h.Name, err)
+		return nil, err
 	case len(ips) == 0 && h.Chosen:
 		return nil, fmt.Errorf("%s has no address", h.Name)
 	case len(ips) == 0:

@@ -96,7 +96,7 @@ func (r *Router) byDomain(ctx context.Context, domain string) ([][]Host, error) 
 	}
 	list, err := r.Resolver.LookupMX(ctx, domain)
 	if err != nil && !isMissing(err) {
-		return nil, fmt.Errorf("look up the mail servers of %s: %w", domain, err)
+		return nil, err
 	}
 	missing := err != nil
 	hosts, null := usable(list)
@@ -120,7 +120,7 @@ func (r *Router) withoutMX(ctx context.Context, domain string, missing bool) ([]
 	case err != nil && isMissing(err) && missing:
 		return nil, ErrNoDomain
 	case err != nil && !isMissing(err):
-		return nil, fmt.Errorf("look up the address of %s: %w", domain, err)
+		return nil, err
 	case len(ips) == 0:
 		return nil, ErrNoHost
 	}

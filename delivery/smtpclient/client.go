@@ -39,6 +39,7 @@ type Error struct {
 	Answer Answer
 	TLS    string // as Conn.TLS
 	Note   string // as Conn.Note
+	Final  bool   // the answer is a refusal that is meant for us, not for this connection
 	Err    error  // nil if the remote's answer is the whole story
 }
 
@@ -138,7 +139,7 @@ func (c *Conn) hello() error {
 		return c.fail(err)
 	}
 	if reply.code != 250 {
-		return &Error{Answer: reply.answer(), TLS: c.TLS, Note: c.Note}
+		return &Error{Answer: reply.answer(), TLS: c.TLS, Note: c.Note, Final: reply.code/100 == 5}
 	}
 	c.extensions = make(map[string]string)
 	if !extended {
