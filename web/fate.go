@@ -114,8 +114,12 @@ func (f *fate) take(e store.Event) {
 		f.taken = e.Time
 	case store.Deleted:
 		f.become(isDeleted, e)
-	case store.Queued, store.Released, store.Hastened:
+	case store.Queued, store.Released:
 		f.become(isWaiting, e)
+	case store.Hastened:
+		if f.State != isHeld { // what is held stays held
+			f.become(isWaiting, e)
+		}
 	case store.Attempt:
 		f.tries++
 		f.Host = e.Host

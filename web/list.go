@@ -7,7 +7,7 @@ import (
 )
 
 // pageSize is how many rows of a list one page has: it keeps the page small.
-const pageSize = 100
+const pageSize = 50
 
 // A listing is the part of a long list that is shown, and the way to the rest.
 type listing struct {

@@ -1,0 +1,197 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"postroom/store/admin"
+)
+
+// chromium starts a browser of its own for the test.
+func chromium(t *testing.T) context.Context {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Skip("needs chromium (Debian package chromium)")
+	}
+	opts := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-gpu", true),
+		chromedp.Flag("no-sandbox", os.Geteuid() == 0), chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-component-update", true),
+	)
+	ctx, stop := context.WithTimeout(context.Background(), 90*time.Second)
+	t.Cleanup(stop)
+	ctx, stop = chromedp.NewExecAllocator(ctx, opts...)
+	t.Cleanup(stop)
+	ctx, stop = chromedp.NewContext(ctx)
+	t.Cleanup(stop)
+	return ctx
+}
+
+// css is short for the selectors of these tests.
+func css(selector string) chromedp.CSS { return chromedp.CSS(selector) }
+
+// signIn does what an administrator does first.
+func signIn(s *site) chromedp.Action[chromedp.Void] {
+	return chromedp.Steps(
+		chromedp.Navigate(s.http.URL+"/"),
+		chromedp.WaitVisible(css("#username")),
+		chromedp.SendKeys(css("#username"), boss),
+		chromedp.SendKeys(css("#password"), bossPassword),
+		chromedp.Click(css("main form button[type=submit]")),
+		chromedp.WaitVisible(css(".foot")), chromedp.WaitVisible(css(".verdict")),
+	)
+}
+
+func TestAdministratorsFirstDay(t *testing.T) {
+	s := newSite(t)
+	ctx := chromium(t)
+	run := func(what string, steps ...chromedp.Action[chromedp.Void]) {
+		t.Helper()
+		if err := chromedp.Do(ctx, steps...); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	run("sign in", chromedp.EmulateViewport(1280, 900), signIn(s))
+	title, err := chromedp.Run(ctx, chromedp.Title())
+	s.must(err)
+	if want := "Overview · postroom on mail.example.org"; title != want {
+		t.Errorf("the title is %q, want %q", title, want)
+	}
+	run("add a domain",
+		chromedp.Click(css(`.side a[href="/domains"]`)), chromedp.SendKeys(css("#name"), "new.example"), chromedp.Click(css("#add button")),
+		chromedp.WaitVisible(css(".notice.good")), chromedp.WaitVisible(css(`a[href="/domains/new.example/remove"]`)))
+	run("add an account",
+		chromedp.Click(css(`.side a[href="/accounts"]`)), chromedp.SendKeys(css("#address"), "zoe@new.example"), chromedp.SendKeys(css("#quota"), "2GB"),
+		chromedp.Click(css("#add button")))
+	secret, err := chromedp.Run(ctx, chromedp.Text(css(".secret code")))
+	s.must(err)
+	if len(secret) < 15 {
+		t.Errorf("the password that was made is %q", secret)
+	}
+	run("add an alias",
+		chromedp.Click(css(`.side a[href="/aliases"]`)), chromedp.SendKeys(css("#source"), "info@new.example"),
+		chromedp.SendKeys(css("#targets"), "zoe@new.example"), chromedp.Click(css("#add button")), chromedp.WaitVisible(css(`a[href="/aliases/info@new.example/remove"]`)))
+	id := s.receive("friend@friends.example", 1000, "zoe@new.example")
+	run("look up a message",
+		chromedp.Click(css(`.side a[href="/messages"]`)), chromedp.SendKeys(css("#q"), "zoe@new.example\n"),
+		chromedp.Click(css(`a[href="`+messageURL(id.String())+`"]`)),
+		chromedp.WaitVisible(css(".timeline")))
+	way, err := chromedp.Run(ctx, chromedp.Text(css(".timeline")))
+	s.must(err)
+	wantAll(t, way, "Accepted", "192.0.2.25", "TLS 1.3", "Delivered", "zoe@new.example")
+	run("sign out", chromedp.Click(css(".who button")), chromedp.WaitVisible(css("#username")))
+}
+
+// TestNothingScrollsSideways looks at every page at the width of a phone and of
+// a laptop, with no data and with much. If POSTROOM_SCREENSHOTS names a folder,
+// it leaves pictures there, light and dark.
+func TestNothingScrollsSideways(t *testing.T) {
+	for _, life := range []string{"empty", "busy"} {
+		t.Run(life, func(t *testing.T) {
+			s := newSite(t)
+			paths := map[string]string{
+				"overview": "/", "messages": "/messages", "queue": "/queue", "domains": "/domains", "accounts": "/accounts",
+				"aliases": "/aliases", "account": accountURL(boss), "nothing-found": "/messages?q=nobody@nowhere.example", "no-page": "/nothing/here",
+			}
+			if life == "busy" {
+				s.fill()
+				s.addPaths(paths)
+			}
+			look(t, s, life, paths)
+		})
+	}
+}
+
+// addPaths adds the pages that there are only with data.
+func (s *site) addPaths(paths map[string]string) {
+	for name, of := range map[string]string{
+		"sent": "dana@partner.example", "bounced": "nobody@partner.example", "waiting": "subscriber3@list3.example",
+		"held": "suspicious@elsewhere.example", "many": "eve@example.org", "refused": "winner@lottery.example", "collected": "kim@friends.example",
+	} {
+		trails, err := s.admin.Trace(s.t.Context(), of)
+		s.must(err)
+		if len(trails) == 0 {
+			s.t.Fatalf("no message of %s", of)
+		}
+		paths["message-"+name] = messageURL(trails[len(trails)-1].ID.String())
+		if name == "waiting" {
+			paths["return"] = "/queue/return?message=" + trails[0].ID.String()
+		}
+	}
+	queue, err := s.admin.Queue(s.t.Context(), admin.QueueSelection{})
+	s.must(err)
+	if len(queue) == 0 {
+		s.t.Fatal("the queue is empty")
+	}
+	paths["queue-domain"] = "/queue?domain=list1.example"
+	paths["account-alice"] = accountURL("alice@example.org")
+	paths["account-disabled"] = accountURL("dan@example.org")
+	paths["account-remove"] = accountURL("alice@example.org") + "/remove"
+	paths["alias-remove"] = aliasURL("info@example.org") + "/remove"
+	paths["domain-remove"] = domainURL("branch-office.example") + "/remove"
+	paths["domain-in-use"] = domainURL("example.org") + "/remove"
+	paths["accounts-filtered"] = "/accounts?q=example.org"
+	paths["search"] = "/messages?q=alice@example.org"
+}
+
+// look visits the pages at both widths, measures and takes pictures.
+func look(t *testing.T, s *site, life string, paths map[string]string) {
+	ctx := chromium(t)
+	folder := os.Getenv("POSTROOM_SCREENSHOTS")
+	shoot := func(name string, width int64, path string) {
+		t.Helper()
+		s.must(chromedp.Do(ctx, chromedp.EmulateViewport(width, 900)))
+		if path != "" {
+			s.must(chromedp.Do(ctx, chromedp.Navigate(s.http.URL+path)))
+		}
+		wide, err := chromedp.Run(ctx, chromedp.Evaluate[int64]("document.documentElement.scrollWidth"))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if wide > width {
+			t.Errorf("%s at %d pixels is %d wide", name, width, wide)
+		}
+		if folder != "" {
+			photograph(t, ctx, filepath.Join(folder, fmt.Sprintf("%s-%s-%d", life, name, width)))
+		}
+	}
+	shoot("login", 1280, "/login")
+	shoot("login", 390, "/login")
+	s.must(chromedp.Do(ctx, signIn(s)))
+	for name, path := range paths {
+		shoot(name, 1280, path)
+		shoot(name, 390, "")
+	}
+	s.must(chromedp.Do(ctx, chromedp.Click(css(".menu summary"))))
+	shoot("menu", 390, "")
+}
+
+// photograph writes the page in light and dark.
+func photograph(t *testing.T, ctx context.Context, file string) {
+	t.Helper()
+	for _, scheme := range []string{"light", "dark"} {
+		picture, err := chromedp.Run(ctx, func(ctx context.Context, tab *chromedp.Target) ([]byte, error) {
+			media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}}}
+			if _, err := cdp.Call(ctx, tab, emulation.SetEmulatedMedia, media); err != nil {
+				return nil, err
+			}
+			return chromedp.FullScreenshot(100)(ctx, tab)
+		})
+		if err == nil {
+			err = os.WriteFile(file+"-"+scheme+".png", picture, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
