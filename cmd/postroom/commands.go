@@ -18,6 +18,7 @@ type commands struct {
 	Serve   serveCmd   `cmd:"" group:"server" help:"Run the server."`
 	Init    initCmd    `cmd:"" group:"server" help:"Write a configuration for a real host."`
 	Version versionCmd `cmd:"" group:"server" help:"Say which version this is."`
+	Health  healthCmd  `cmd:"" hidden:"" help:"Say whether the server on this data runs and takes mail; for a container's health check."`
 
 	Domain  domainCmd  `cmd:"" group:"people" help:"Domains whose mail ends here."`
 	Account accountCmd `cmd:"" group:"people" help:"Accounts: who logs in, sends and collects."`

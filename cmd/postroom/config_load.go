@@ -46,6 +46,9 @@ func loadConfig(file string, environ []string) (*Config, error) {
 	c := localDefaults()
 	if file != "" {
 		text, err := os.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, usagef("configuration: %s; “postroom init” writes one", osReason(err))
+		}
 		if err != nil {
 			return nil, usagef("configuration: %s", osReason(err))
 		}

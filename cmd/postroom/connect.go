@@ -75,7 +75,7 @@ func overSocket(c net.Conn) *connection {
 // inProcess runs the operations here.
 func inProcess(p *program) *connection {
 	return &connection{
-		client: &http.Client{Transport: &handlerTransport{operations(p.admin)}},
+		client: &http.Client{Transport: &handlerTransport{operations(p.admin, p.store.Ready)}},
 		close:  p.close,
 	}
 }

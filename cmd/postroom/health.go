@@ -2,16 +2,45 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sys/unix"
 
 	"postroom/store"
 )
+
+// healthCmd asks a running server how it is, through the control socket: it
+// needs no port and starts nothing.
+type healthCmd struct{}
+
+// Run fails unless a server runs on the configured data and takes changes.
+func (*healthCmd) Run(ctx context.Context, s *shell) error {
+	conf, err := s.config()
+	if err != nil {
+		return err
+	}
+	c, err := dialControl(ctx, conf.Data)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ECONNREFUSED) {
+		return fmt.Errorf("no postroom is running on %s", conf.Data)
+	}
+	if err != nil {
+		return fmt.Errorf("reach the server on %s: %w", conf.Data, err)
+	}
+	conn := overSocket(c)
+	defer conn.close()
+	if _, err := call[nothing](ctx, conn.client, "ready", nothing{}); err != nil {
+		return err
+	}
+	fmt.Fprintln(s.out, "ready")
+	return nil
+}
 
 // A ledger is what health and metrics ask the store.
 type ledger interface {

@@ -26,8 +26,10 @@ type (
 
 // operations returns the handler that the command line speaks to, through the
 // control socket or directly.
-func operations(a *admin.Admin) http.Handler {
+func operations(a *admin.Admin, ready func() error) http.Handler {
 	mux := http.NewServeMux()
+	handle(mux, "ready", act(func(context.Context, nothing) error { return ready() }))
+
 	handle(mux, "domain/add", a.AddDomain)
 	handle(mux, "domain/list", plain(a.Domains))
 	handle(mux, "domain/remove", act(func(ctx context.Context, r nameRequest) error { return a.RemoveDomain(ctx, r.Name) }))

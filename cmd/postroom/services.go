@@ -19,7 +19,7 @@ import (
 func (sv *server) services(control net.Listener) []service {
 	list := []service{
 		{"control", func(ctx context.Context) error {
-			return serveHTTP(ctx, control, operations(sv.admin), sv.log, 0) // a backup may take long
+			return serveHTTP(ctx, control, operations(sv.admin, sv.store.Ready), sv.log, 0) // a backup may take long
 		}},
 		{"delivery", sv.deliver},
 		{"notices", sv.sendNotices},
