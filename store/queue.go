@@ -84,5 +84,6 @@ type QueueFilter struct {
 	Message MessageID
 	Domain  string
 	Sender  string // Key of the envelope's sender
-	Limit   int    // zero: no limit
+	Account AccountID
+	Limit   int // zero: no limit
 }

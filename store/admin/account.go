@@ -168,7 +168,7 @@ func (a *Admin) goesWith(ctx context.Context, account store.Account) (RemovedAcc
 	if err != nil {
 		return RemovedAccount{}, err
 	}
-	queued, err := a.Store.Queue(ctx, store.QueueFilter{Sender: account.Address.Key()})
+	queued, err := a.Store.Queue(ctx, store.QueueFilter{Account: account.ID})
 	if err != nil {
 		return RemovedAccount{}, err
 	}

@@ -35,7 +35,7 @@ func (a *Admin) AddAlias(ctx context.Context, request NewAlias) (Alias, error) {
 	if err := a.mustBeLocal(ctx, alias.Source.Domain); err != nil {
 		return Alias{}, err
 	}
-	alias.Created = a.Now()
+	alias.Created, alias.Source.Local = a.Now(), strings.ToLower(alias.Source.Local) // as it is kept
 	err = a.Store.AddAlias(ctx, alias)
 	switch {
 	case errors.Is(err, store.ErrLoop):

@@ -80,8 +80,9 @@ func (a *Admin) CancelQueue(ctx context.Context, selection QueueSelection) (int6
 	return a.change(ctx, selection, a.Store.CancelQueue)
 }
 
-// change runs one of the store's changes over a selection. A message or a domain
-// that isn't in the queue is an Error; all of an empty queue is not.
+// change runs one of the store's changes over a selection, and returns how many
+// recipients it changed. A message or a domain that isn't in the queue is an
+// Error; all of an empty queue is not.
 func (a *Admin) change(ctx context.Context, selection QueueSelection, do func(context.Context, store.QueueFilter) (int64, error)) (int64, error) {
 	if !selection.All && selection.Message == "" && selection.Domain == "" {
 		return 0, invalid("Say which mail is meant: a message's ID, a domain, or all.")
@@ -98,20 +99,25 @@ func (a *Admin) change(ctx context.Context, selection QueueSelection, do func(co
 		}
 		total += n
 	}
-	if total == 0 && !selection.All {
-		return 0, nothingQueued(selection)
+	if total > 0 || selection.All {
+		return total, nil
 	}
-	return total, nil
+	// What is there may be so already, or is being sent at the moment.
+	matching, err := a.Queue(ctx, selection)
+	if err == nil && len(matching) == 0 {
+		err = nothingQueued(selection)
+	}
+	return 0, err
 }
 
 func nothingQueued(selection QueueSelection) error {
 	switch {
 	case selection.Message == "":
-		return notFound("No mail for %s is in the queue, or it is so already.", selection.Domain)
+		return notFound("No mail for %s is in the queue.", selection.Domain)
 	case selection.Domain == "":
-		return notFound("The message %s is not in the queue, or it is so already.", selection.Message)
+		return notFound("The message %s is not in the queue.", selection.Message)
 	}
-	return notFound("The message %s has no recipients in the queue at %s, or it is so already.", selection.Message, selection.Domain)
+	return notFound("The message %s has no recipients at %s in the queue.", selection.Message, selection.Domain)
 }
 
 // filters returns the store's filters for a selection: one for each message that
@@ -130,7 +136,7 @@ func (a *Admin) filters(ctx context.Context, selection QueueSelection) ([]store.
 		return []store.QueueFilter{filter}, nil
 	}
 	var filters []store.QueueFilter
-	if id, err := store.ParseMessageID(text); err == nil {
+	if id, err := store.ParseMessageID(text); err == nil && id != 0 { // 0 would select all
 		filter.Message = id
 		filters = append(filters, filter)
 	}

@@ -84,10 +84,8 @@ type Attempt struct {
 	Password string
 	Client   netip.Addr
 	Protocol string // "smtp", "submission", "submissions", "pop3", "pop3s", "web"
-	Web      bool   // it opens the web page, for which app passwords don't count; so does Protocol "web"
+	Web      bool   // it opens the web page, for which app passwords don't count
 }
-
-func (t Attempt) web() bool { return t.Web || t.Protocol == "web" }
 
 // Login returns the account that an attempt opens. It fails with ErrDenied if the
 // name or the password is wrong or the account is disabled, which all take the
@@ -126,7 +124,7 @@ func (a *Authenticator) find(ctx context.Context, login string) (store.Account, 
 
 // opens reports whether the attempt's password is one of account's.
 func (a *Authenticator) opens(ctx context.Context, account store.Account, attempt Attempt) (bool, error) {
-	if account.ID != 0 && !attempt.web() {
+	if account.ID != 0 && !attempt.Web {
 		if ok, err := a.isAppPassword(ctx, account, attempt.Password); ok || err != nil {
 			return ok, err
 		}

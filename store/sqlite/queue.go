@@ -160,6 +160,9 @@ func queueWhere(f store.QueueFilter) (where string, args []any) {
 	if f.Sender != "" {
 		add("lower(q.sender) = ?", f.Sender)
 	}
+	if f.Account != 0 {
+		add("q.account = ?", f.Account)
+	}
 	return strings.Join(conditions, " AND "), args
 }
 
