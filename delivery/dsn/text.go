@@ -28,7 +28,7 @@ func text(r Report) string {
 		if i > 0 {
 			b.WriteString("\r\n")
 		}
-		paragraph(&b, first(r, recipient))
+		b.WriteString(printable(first(r, recipient), 950) + "\r\n") // in one line, to be found by programs too
 		if q := quote(recipient); q != "" {
 			b.WriteString("\r\n" + q)
 		}
