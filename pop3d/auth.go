@@ -1,6 +1,7 @@
 package pop3d
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"net/netip"
@@ -113,7 +114,7 @@ func (s *session) welcome(account store.Account) error {
 		return err
 	}
 	s.log = s.log.With("account", account.Address.String())
-	s.w = bufferFor(s.stream)
+	s.w = bufio.NewWriterSize(s.stream, dropBuffer)
 	s.ok(strconv.Itoa(s.drop.left), " messages (", strconv.FormatInt(s.drop.octets, 10), " octets)")
 	return nil
 }

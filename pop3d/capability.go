@@ -1,11 +1,9 @@
 package pop3d
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"fmt"
-	"net"
 	"strings"
 	"time"
 )
@@ -85,17 +83,3 @@ func (s *session) startTLS(ctx context.Context) error {
 	s.use(t)
 	return nil
 }
-
-// turnAway tells a client that there is no room for it.
-func (s *session) turnAway(ctx context.Context) {
-	if s.server.ImplicitTLS && s.startTLS(ctx) != nil {
-		return
-	}
-	s.fail("[SYS/TEMP] too many connections, try again later")
-	if s.flush() == nil {
-		s.linger(errDismiss)
-	}
-}
-
-// bufferFor returns a writer for a session that sends mail.
-func bufferFor(stream net.Conn) *bufio.Writer { return bufio.NewWriterSize(stream, dropBuffer) }

@@ -78,13 +78,11 @@ func parse(line []byte) (verb string, args []string) {
 
 // dispatch runs the command that stands in line.
 func (s *session) dispatch(ctx context.Context, line []byte) error {
-	if first := !s.begun; first {
-		s.begun = true
-		if s.isProxyHeader(line) {
-			s.fail("this address may not send a PROXY header")
-			return errDismiss
-		}
+	if !s.begun && s.isProxyHeader(line) {
+		s.fail("this address may not send a PROXY header")
+		return errDismiss
 	}
+	s.begun = true
 	verb, args := parse(line)
 	c, known := lookup(verb)
 	switch {

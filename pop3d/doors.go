@@ -5,8 +5,9 @@ import (
 	"sync"
 )
 
-// doors counts the connections that are open, in all and by client. The zero
-// value is ready.
+// doors counts the connections that are open, in all and by client. Those from
+// loopback don't count: they are the admin's own, and must work when there is no
+// room left. The zero value is ready.
 type doors struct {
 	mu    sync.Mutex
 	open  int
@@ -18,36 +19,22 @@ type doors struct {
 // hung up on, so that refusing never costs more than serving.
 const maxTurns = 64
 
-// enter counts one more connection and reports whether there is room for it.
-// It must be followed by leave in both cases.
-func (d *doors) enter(limit int) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.open++
-	return d.open <= limit
-}
-
-func (d *doors) leave() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.open--
-}
-
-// admit counts one more connection from client, unless there are limit of them
+// admit counts one more connection from client, unless there are too many
 // already. If it returns true, dismiss must follow.
-func (d *doors) admit(client netip.Addr, limit int) bool {
+func (d *doors) admit(client netip.Addr, limits Limits) bool {
 	if client.IsLoopback() {
 		return true
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	p := neighbourhood(client)
-	if d.by[p] >= limit {
+	if d.open >= limits.Connections || d.by[p] >= limits.PerAddress {
 		return false
 	}
 	if d.by == nil {
 		d.by = make(map[netip.Prefix]int)
 	}
+	d.open++
 	d.by[p]++
 	return true
 }
@@ -59,6 +46,7 @@ func (d *doors) dismiss(client netip.Addr) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	p := neighbourhood(client)
+	d.open--
 	if d.by[p]--; d.by[p] <= 0 {
 		delete(d.by, p)
 	}

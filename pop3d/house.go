@@ -3,54 +3,30 @@ package pop3d
 import (
 	"context"
 	"net"
-	"net/netip"
 	"time"
 )
-
-// refusal is how long a client may take to hear that there is no room for it.
-const refusal = 5 * time.Second
 
 // serve is the life of one connection. ctx ends when even the command that runs
 // must stop.
 func (h *house) serve(ctx context.Context, nc net.Conn) {
-	doors := &h.server.doors
-	room := doors.enter(h.limits.Connections)
-	defer doors.leave()
 	defer nc.Close()
-	if !room {
-		h.refuse(ctx, nc)
-		return
-	}
 	nc, client, err := h.identify(nc)
 	if err != nil {
-		h.server.Log.Warn("connection refused", "protocol", h.server.Name, "remote", nc.RemoteAddr(), "err", err)
+		h.server.Log.Warn("connection refused", "protocol", h.server.Name, "remote", client, "err", err)
 		return
 	}
-	if !doors.admit(client, h.limits.PerAddress) {
-		h.refuse(ctx, nc)
-		return
-	}
-	defer doors.dismiss(client)
 	s := h.newSession(nc, client)
-	defer h.remove(s)
-	if h.add(s) {
-		s.run(ctx)
-	}
-}
-
-// refuse answers a client for whom there is no room.
-func (h *house) refuse(ctx context.Context, nc net.Conn) {
-	if !h.server.doors.turn() {
-		return
-	}
-	defer h.server.doors.turned()
-	s := h.newSession(nc, netip.Addr{})
-	s.limits.LoginTimeout, s.limits.WriteTimeout = refusal, refusal
 	defer h.remove(s)
 	if !h.add(s) {
 		return
 	}
-	s.turnAway(ctx)
+	doors := &h.server.doors
+	if !doors.admit(client, h.limits) {
+		s.turnAway(ctx)
+		return
+	}
+	defer doors.dismiss(client)
+	s.run(ctx)
 }
 
 // add takes the session into the list of those that stop will stop. It returns

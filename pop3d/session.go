@@ -37,7 +37,7 @@ const (
 // How a session ends other than by an error of its connection.
 var (
 	errQuit     = errors.New("client said QUIT")
-	errDismiss  = errors.New("too many bad commands")
+	errDismiss  = errors.New("client was dismissed")
 	errStopping = errors.New("server stops")
 )
 
@@ -159,6 +159,23 @@ func (s *session) converse(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// refusal is how long a client may take to hear that there is no room for it.
+const refusal = 5 * time.Second
+
+// turnAway tells a client that there is no room for it.
+func (s *session) turnAway(ctx context.Context) {
+	if !s.server.doors.turn() {
+		return
+	}
+	defer s.server.doors.turned()
+	s.limits.LoginTimeout, s.conn.writeTimeout = refusal, refusal
+	if s.server.ImplicitTLS && s.startTLS(ctx) != nil {
+		return
+	}
+	s.fail("[SYS/TEMP] too many connections, try again later")
+	s.part(errDismiss)
 }
 
 // serveCommand reads a command and answers it. It returns an error only if the

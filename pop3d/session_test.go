@@ -264,25 +264,26 @@ func TestConnectionLimits(t *testing.T) {
 		}
 	})
 	t.Run("in all", func(t *testing.T) {
-		s := newServer(t, newFakeStore())
+		s := proxyServer(t, newFakeStore())
 		s.Limits = pop3d.Limits{Connections: 2}
 		address, _ := serve(t, s)
-		dial(t, address).expect("+OK")
-		dial(t, address).expect("+OK")
-		c := dial(t, address)
+		from(t, address, "203.0.113.1").expect("+OK")
+		from(t, address, "203.0.113.2").expect("+OK")
+		c := from(t, address, "203.0.113.3")
 		c.expect(text)
 		c.eof()
+		from(t, address, "127.0.0.1").expect("+OK")
 	})
 	t.Run("with TLS from the first byte", func(t *testing.T) {
-		s := newServer(t, newFakeStore())
+		s := proxyServer(t, newFakeStore())
 		s.Limits, s.ImplicitTLS = pop3d.Limits{Connections: 1}, true
 		address, _ := serve(t, s)
-		first, err := dial(t, address).startTLS()
+		first, err := from(t, address, "203.0.113.1").startTLS()
 		if err != nil {
 			t.Fatal(err)
 		}
 		first.expect("+OK")
-		second, err := dial(t, address).startTLS()
+		second, err := from(t, address, "203.0.113.2").startTLS()
 		if err != nil {
 			t.Fatal(err)
 		}
