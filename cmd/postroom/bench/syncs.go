@@ -91,7 +91,7 @@ func (s Speed) countSyncsAt(ctx context.Context, connections int) (c syncCount, 
 // AwaitTrace waits until strace, which outlives the process that it watches by
 // a moment, has written down that process's end.
 func AwaitTrace(ctx context.Context, file string, pid int) error {
-	end := fmt.Appendf(nil, "\n%d +++ ", pid)
+	end := fmt.Appendf(nil, "\n%-5d +++ ", pid)
 	return until(ctx, ioTimeout, 10*time.Millisecond, func() (bool, error) {
 		b, err := os.ReadFile(file)
 		return bytes.Contains(b, end), err
