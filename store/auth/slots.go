@@ -21,13 +21,17 @@ const (
 type slots struct {
 	mu      sync.Mutex
 	free    int
-	waiting map[netip.Prefix][]chan struct{} // oldest first; closed when served
-	turns   []netip.Prefix                   // the networks that wait, the next one first
+	waiting map[netip.Prefix][]waiter // oldest first
+	turns   []netip.Prefix            // the networks that wait, the next one first
 	total   int
 }
 
+// A waiter is told nil when it has a slot, and ErrBusy when it has lost its
+// place; once, so that telling never blocks.
+type waiter chan error
+
 func newSlots(n int) *slots {
-	return &slots{free: n, waiting: make(map[netip.Prefix][]chan struct{})}
+	return &slots{free: n, waiting: make(map[netip.Prefix][]waiter)}
 }
 
 // network returns what shares a turn: an IPv4 /24 or an IPv6 /64.
@@ -44,46 +48,65 @@ func network(client netip.Addr) netip.Prefix {
 // acquire takes a slot, which the caller gives back with release. It fails with
 // ErrBusy if there is none soon.
 func (s *slots) acquire(ctx context.Context, from netip.Prefix) error {
-	served, err := s.join(from)
+	w, err := s.join(from)
 	if err != nil {
 		return err
 	}
 	timeout := time.NewTimer(maxWait)
 	defer timeout.Stop()
 	select {
-	case <-served:
-		return nil
+	case err := <-w:
+		return err
 	case <-ctx.Done():
 		err = ctx.Err()
 	case <-timeout.C:
 		err = ErrBusy
 	}
-	if s.leave(from, served) {
+	if s.leave(from, w) {
 		return err
 	}
-	return nil // served at the last moment
+	return <-w // told at the last moment
 }
 
-// join returns a channel that is closed when the caller has a slot.
-func (s *slots) join(from netip.Prefix) (chan struct{}, error) {
+// join returns a waiter, which may have a slot at once.
+func (s *slots) join(from netip.Prefix) (waiter, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	served := make(chan struct{})
+	w := make(waiter, 1)
 	if s.free > 0 {
 		s.free--
-		close(served)
-		return served, nil
+		w <- nil
+		return w, nil
 	}
 	queue := s.waiting[from]
-	if s.total >= maxWaiting || len(queue) >= maxWaitingNetwork {
+	if len(queue) >= maxWaitingNetwork || s.total >= maxWaiting && !s.displace(len(queue)+1) {
 		return nil, ErrBusy
 	}
 	if len(queue) == 0 {
 		s.turns = append(s.turns, from)
 	}
-	s.waiting[from] = append(queue, served)
+	s.waiting[from] = append(queue, w)
 	s.total++
-	return served, nil
+	return w, nil
+}
+
+// displace makes room by sending away the last of the longest queue, if it is
+// longer than n. So those who fill all places leave some to others.
+func (s *slots) displace(n int) bool {
+	var longest netip.Prefix
+	for from, queue := range s.waiting {
+		if len(queue) > max(n, len(s.waiting[longest])) {
+			longest = from
+		}
+	}
+	queue := s.waiting[longest]
+	if len(queue) <= n {
+		return false
+	}
+	queue[len(queue)-1] <- ErrBusy
+	s.waiting[longest] = queue[:len(queue)-1]
+	s.total--
+	return true
 }
 
 // release gives a slot to the next network's oldest waiter, or frees it.
@@ -97,7 +120,7 @@ func (s *slots) release() {
 	from := s.turns[0]
 	s.turns = s.turns[1:]
 	queue := s.waiting[from]
-	close(queue[0])
+	queue[0] <- nil
 	s.total--
 	if len(queue) == 1 {
 		delete(s.waiting, from)
@@ -107,12 +130,12 @@ func (s *slots) release() {
 	s.turns = append(s.turns, from)
 }
 
-// leave takes a waiter out. It reports false if the waiter has been served.
-func (s *slots) leave(from netip.Prefix, served chan struct{}) bool {
+// leave takes a waiter out. It reports false if the waiter has been told already.
+func (s *slots) leave(from netip.Prefix, w waiter) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	queue := s.waiting[from]
-	i := slices.Index(queue, served)
+	i := slices.Index(queue, w)
 	if i < 0 {
 		return false
 	}

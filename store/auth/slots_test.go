@@ -85,8 +85,13 @@ func TestSlotsBoundWaiting(t *testing.T) {
 				t.Errorf("one more of network %d: %v, want it busy", n, err)
 			}
 		}
-		if err := s.acquire(ctx, testNetwork(200)); !errors.Is(err, ErrBusy) {
-			t.Errorf("one more of another network: %v, want it busy", err)
+		go func() { failures <- s.acquire(ctx, testNetwork(200)) }()
+		synctest.Wait()
+		if err := <-failures; !errors.Is(err, ErrBusy) {
+			t.Errorf("the last of a long queue: %v, want it displaced by another network", err)
+		}
+		if len(s.waiting[testNetwork(200)]) != 1 || s.total != maxWaiting {
+			t.Errorf("%d wait, %d of the other network", s.total, len(s.waiting[testNetwork(200)]))
 		}
 		cancel()
 		synctest.Wait()

@@ -84,5 +84,7 @@ func (s *Store) reconnect() error {
 	if verdict != "ok" {
 		return fmt.Errorf("check database: %s", verdict)
 	}
-	return nil
+	// What failed may have been written all the same.
+	s.directory.clear()
+	return s.loadUsage(ctx)
 }
