@@ -1,0 +1,283 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"postroom/store/admin"
+)
+
+// A place is a data folder and a way to run commands on it.
+type place struct {
+	t    *testing.T
+	data string
+	env  []string
+}
+
+func newPlace(t *testing.T) *place {
+	t.Helper()
+	data := filepath.Join(t.TempDir(), "data")
+	return &place{t, data, []string{"POSTROOM_DATA=" + data}}
+}
+
+// do runs a command that has to be done, and returns what it printed.
+func (p *place) do(stdin string, args ...string) string {
+	p.t.Helper()
+	out, errs, status := runCommand(p.t, stdin, p.env, args...)
+	if status != statusDone || errs != "" {
+		p.t.Fatalf("%q: status %d: %s", args, status, errs)
+	}
+	return out
+}
+
+// fails runs a command that has to fail, and returns its one line on standard
+// error.
+func (p *place) fails(want int, stdin string, args ...string) string {
+	p.t.Helper()
+	out, errs, status := runCommand(p.t, stdin, p.env, args...)
+	if status != want || out != "" || strings.Count(errs, "\n") != 1 {
+		p.t.Errorf("%q: status %d, want %d and one line\nout: %s\nerr: %s", args, status, want, out, errs)
+	}
+	return errs
+}
+
+// listen has a server take the commands through the control socket until the
+// test ends.
+func (p *place) listen() {
+	p.t.Helper()
+	conf, err := loadConfig("", p.env)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	program, err := openProgram(p.t.Context(), conf, slog.New(slog.DiscardHandler))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	l, err := listenControl(conf.Data)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- serveHTTP(ctx, l, operations(program.admin, program.store.Ready), program.log, 0) }()
+	p.t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			p.t.Error(err)
+		}
+		if err := program.close(); err != nil {
+			p.t.Error(err)
+		}
+	})
+}
+
+// Every command does the same through the control socket of a running server
+// and without one.
+func TestCommands(t *testing.T) {
+	t.Run("while no server runs", func(t *testing.T) { testCommands(t, newPlace(t)) })
+	t.Run("while a server runs", func(t *testing.T) {
+		p := newPlace(t)
+		p.listen()
+		testCommands(t, p)
+	})
+}
+
+func testCommands(t *testing.T, p *place) {
+	steps := []struct {
+		args  string
+		stdin string
+		want  string // what it prints holds this
+	}{
+		{"domain list", "", "No domains yet"},
+		{"domain list --json", "", "[]\n"},
+		{"account list", "", "No accounts yet"},
+		{"account list --json", "", "[]\n"},
+		{"alias list", "", "No aliases yet"},
+		{"queue list", "", "Nothing waits"},
+		{"queue list --json", "", "[]\n"},
+		{"trace nobody@example.org --json", "", "[]\n"},
+		{"domain add Example.ORG", "", "Added the domain example.org.\n"},
+		{"domain add backup.example --backup", "", "Added the domain backup.example.\n"},
+		{"domain list", "", "backup.example  0         0        "},
+		{"account add alice@example.org --password-stdin --name Alice --quota 2GB --admin", " a pass word \n", "Added the account alice@example.org.\n"},
+		{"account list", "", "alice@example.org  Alice  0         0 B   2.0 GB  enabled, admin\n"},
+		{"account show alice@example.org", "", "Maildrop  0 messages, 0 B\n"},
+		{"account show alice@example.org --json", "", `"quota": 2000000000`},
+		{"account passwd alice@example.org --password-stdin", "another pass word", "Changed the password"},
+		{"account app-password list alice@example.org", "", "has no app passwords"},
+		{"account app-password list alice@example.org --json", "", "[]\n"},
+		{"account app-password add alice@example.org phone", "", "-"},
+		{"account app-password list alice@example.org", "", "phone"},
+		{"account app-password remove alice@example.org phone", "", `Removed the app password "phone"`},
+		{"account disable alice@example.org --refuse", "", "mail for it is refused"},
+		{"account list --json", "", `"status": "refusing"`},
+		{"account enable alice@example.org", "", "Enabled alice@example.org.\n"},
+		{"alias add info@example.org alice@example.org bob@elsewhere.example", "", "Added the alias info@example.org for alice@example.org, bob@elsewhere.example.\n"},
+		{"alias add @example.org alice@example.org", "", "Added the alias @example.org"},
+		{"alias list", "", "info@example.org  alice@example.org, bob@elsewhere.example"},
+		{"alias remove @example.org", "", "Removed the alias @example.org"},
+		{"queue retry --all", "", "Trying now: 0 recipients.\n"},
+		{"account remove alice@example.org", "", "These aliases still lead to it: info@example.org\n"},
+		{"alias remove info@example.org", "", "which led to alice@example.org"},
+		{"domain remove example.org", "", "Removed the domain example.org.\n"},
+	}
+	for _, step := range steps {
+		if got := p.do(step.stdin, strings.Fields(step.args)...); !strings.Contains(got, step.want) {
+			t.Errorf("%s: got\n%s\nwant %q in it", step.args, got, step.want)
+		}
+	}
+	backup := filepath.Join(t.TempDir(), "mail.backup")
+	if got := p.do("", "backup", backup); !strings.Contains(got, "Wrote the backup "+backup) {
+		t.Errorf("backup: %s", got)
+	}
+	if got := p.fails(statusFailed, "", "backup", backup); !strings.Contains(got, backup) {
+		t.Errorf("a backup over a file: %s", got)
+	}
+}
+
+func TestCommandFailures(t *testing.T) {
+	p := newPlace(t)
+	p.do("", "domain", "add", "example.org")
+	for _, test := range []struct {
+		status     int
+		args, want string
+	}{
+		{statusFailed, "domain add example.org", "here already"},
+		{statusFailed, "domain remove nowhere.example", "no domain nowhere.example"},
+		{statusFailed, "account add alice@nowhere.example --generate", "no domain nowhere.example"},
+		{statusFailed, "account show alice@example.org", "no account alice@example.org"},
+		{statusFailed, "queue show 00000000000g0", "not in the queue"},
+		{statusFailed, "queue cancel 00000000000g0", "not in the queue"},
+		{statusUsage, "account add alice@example.org --quota plenty --generate", `needs a size such as "2GB"`},
+		{statusUsage, "account add alice@example.org --generate --password-stdin", "can't be used together"},
+		{statusUsage, "account add alice@example.org", "--password-stdin"},
+		{statusUsage, "queue retry", "an ID, --domain or --all"},
+		{statusUsage, "queue retry 00000000000g0 --all", "an ID, --domain or --all"},
+		{statusUsage, "domain", "expected one of"},
+		{statusUsage, "domain add", "name"},
+		{statusUsage, "frobnicate", "unexpected argument frobnicate"},
+		{statusUsage, "domain list --xml", "unknown flag --xml"},
+		{statusUsage, "route list", "unexpected argument route"},
+		{statusUsage, "domain list --config nowhere.toml", "nowhere.toml: no such file or directory"},
+	} {
+		if got := p.fails(test.status, "", strings.Fields(test.args)...); !strings.Contains(got, test.want) {
+			t.Errorf("%s: %swant %q in it", test.args, got, test.want)
+		}
+	}
+}
+
+// What --generate prints opens the account, and is one line: address, blanks,
+// password.
+func TestGeneratedPassword(t *testing.T) {
+	p := newPlace(t)
+	p.do("", "domain", "add", "example.org")
+	line := regexp.MustCompile(`^alice@example\.org +\S{16,}\n$`)
+	first := p.do("", "account", "add", "alice@example.org", "--generate")
+	second := p.do("", "account", "passwd", "alice@example.org", "--generate")
+	if !line.MatchString(first) || !line.MatchString(second) || first == second {
+		t.Errorf("printed %q, then %q", first, second)
+	}
+}
+
+func TestJSONHasTheFieldsOfTheContract(t *testing.T) {
+	p := newPlace(t)
+	p.do("", "domain", "add", "example.org")
+	p.do("a pass word\n", "account", "add", "alice@example.org", "--password-stdin")
+	var accounts []admin.Account
+	if err := json.Unmarshal([]byte(p.do("", "account", "list", "--json")), &accounts); err != nil || len(accounts) != 1 {
+		t.Fatalf("%v: %+v", err, accounts)
+	}
+	if a := accounts[0]; a.Address != "alice@example.org" || a.Status != "enabled" || a.Created.IsZero() {
+		t.Errorf("got %+v", a)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	out, _, status := runCommand(t, "", nil, "version")
+	if status != statusDone || !strings.HasPrefix(out, "postroom ") {
+		t.Errorf("status %d: %s", status, out)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	out, _, status := runCommand(t, "", nil)
+	if status != statusDone {
+		t.Errorf("status %d", status)
+	}
+	for _, command := range []string{"serve", "init", "domain", "account", "alias", "queue", "trace", "backup", "restore"} {
+		if !strings.Contains(out, "\n  "+command+" ") {
+			t.Errorf("doesn't show %s:\n%s", command, out)
+		}
+	}
+	for _, command := range []string{"route", "block", "allow", "device", "limit", "check", "import", "health"} {
+		if strings.Contains(out, "\n  "+command+" ") {
+			t.Errorf("shows %s:\n%s", command, out)
+		}
+	}
+}
+
+func TestRestore(t *testing.T) {
+	p := newPlace(t)
+	p.do("", "domain", "add", "example.org")
+	backup := filepath.Join(t.TempDir(), "mail.backup")
+	p.do("", "backup", backup)
+
+	other := newPlace(t)
+	other.do("", "restore", backup)
+	if got := other.do("", "domain", "list"); !strings.Contains(got, "example.org") {
+		t.Errorf("after the restore: %s", got)
+	}
+	other.fails(statusFailed, "", "restore", backup)
+
+	running := newPlace(t)
+	running.listen()
+	if got := running.fails(statusFailed, "", "restore", backup); !strings.Contains(got, "running already") {
+		t.Errorf("beside a server: %s", got)
+	}
+}
+
+// A server's socket is for its owner alone, replaces a stale one, and works in
+// folders whose path is longer than a socket's may be.
+func TestControlSocket(t *testing.T) {
+	p := newPlace(t)
+	p.data = filepath.Join(t.TempDir(), strings.Repeat("long/", 40), "data")
+	p.env = []string{"POSTROOM_DATA=" + p.data}
+	if err := os.MkdirAll(p.data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	stale, err := listenControl(p.data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale.Close()
+	p.do("", "domain", "list") // nobody listens there
+
+	p.listen()
+	info, err := os.Stat(filepath.Join(p.data, socketName))
+	if err != nil || info.Mode() != os.ModeSocket|0o600 {
+		t.Errorf("the socket: %v, %v", info, err)
+	}
+	if got := p.do("", "health"); got != "ready\n" {
+		t.Errorf("health: %s", got)
+	}
+	left, err := filepath.Glob(filepath.Join(p.data, ".control-*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+func TestHealthWithoutAServer(t *testing.T) {
+	p := newPlace(t)
+	if got := p.fails(statusFailed, "", "health"); !strings.Contains(got, "no postroom is running") {
+		t.Errorf("got %s", got)
+	}
+	if _, err := os.Stat(p.data); err == nil {
+		t.Error("health made a data folder")
+	}
+}
