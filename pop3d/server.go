@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"postroom/store"
@@ -44,12 +45,13 @@ type Server struct {
 	TLS          *tls.Config // nil: no STLS
 	ImplicitTLS  bool        // TLS from the first byte
 	Limits       Limits
-	Locks        *Locks         // shared by all servers of the same maildrops
+	Locks        *Locks         // shared by all servers of the same maildrops; never nil
 	ProxyTrusted []netip.Prefix // must open with a PROXY header; nobody else may
 	Log          *slog.Logger
 	Now          func() time.Time // for the trace; nil: time.Now
 
-	doors doors
+	doors  doors
+	serial atomic.Int64 // of the latest session, for the log
 }
 
 // Limits bound what clients can make the server do. A zero field has the

@@ -66,7 +66,8 @@ type session struct {
 }
 
 func (h *house) newSession(nc net.Conn, client netip.Addr) *session {
-	s := &session{house: h, limits: h.limits, client: client, log: h.server.Log.With("protocol", h.server.Name, "remote", client)}
+	s := &session{house: h, limits: h.limits, client: client}
+	s.log = h.server.Log.With("protocol", h.server.Name, "session", h.server.serial.Add(1), "remote", client)
 	s.conn = &conn{Conn: nc, writeTimeout: h.limits.WriteTimeout}
 	s.use(s.conn)
 	return s

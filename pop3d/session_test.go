@@ -1,6 +1,7 @@
 package pop3d_test
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -98,6 +99,16 @@ func TestALPN(t *testing.T) {
 				c.expect("+OK")
 			}
 		})
+	}
+}
+
+func TestOldTLS(t *testing.T) {
+	s := newServer(t, newFakeStore())
+	s.ImplicitTLS = true
+	address, _ := serve(t, s)
+	c := tls.Client(dial(t, address).Conn, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11})
+	if err := c.Handshake(); err == nil {
+		t.Error("TLS 1.1 was accepted")
 	}
 }
 

@@ -132,6 +132,40 @@ func TestRoundTrip(t *testing.T) {
 	again.cmd("PASS "+password, "+OK 4 ")
 }
 
+// TestSnapshot: a session shows the maildrop as it was at login, and QUIT
+// deletes nothing else.
+func TestSnapshot(t *testing.T) {
+	r, s := realServer(t, trials...)
+	address, _ := serve(t, s)
+	c := dial(t, address)
+	c.expect("+OK")
+	c.cmd("USER alice", "+OK")
+	c.cmd("PASS "+password, "+OK 5 ")
+	for i := range trials {
+		c.cmd(fmt.Sprintf("DELE %d", i+1), "+OK")
+	}
+	r.deliver(t, trials[0])
+	c.cmd("STAT", "+OK 0 0")
+	c.cmd("LIST 6", "-ERR")
+	left(t, r, 6)
+	c.cmd("QUIT", "+OK")
+	left(t, r, 1)
+}
+
+// TestForget: what the real Authenticator does when a password is changed.
+func TestForget(t *testing.T) {
+	r, s := realServer(t, trials...)
+	address, _ := serve(t, s)
+	c := dial(t, address)
+	c.expect("+OK")
+	c.cmd("USER alice", "+OK")
+	c.cmd("PASS "+password, "+OK 5 ")
+	c.cmd("DELE 1", "+OK")
+	r.auth.Forget(r.alice)
+	c.eof()
+	left(t, r, 5)
+}
+
 // TestGoPOP3 lets another Go library collect.
 func TestGoPOP3(t *testing.T) {
 	_, s := realServer(t, trials...)
