@@ -153,7 +153,7 @@ func (b *books) popIdle(dest *destination) *job {
 // moment for work that is on its way. A nil work ends the job.
 func (r *run) more(j *job, linger time.Duration) *work {
 	r.mu.Lock()
-	if r.closed || r.stuck || j.dest.jobs > j.dest.limit {
+	if r.closed || r.stuck || j.turnedAway {
 		r.mu.Unlock()
 		return nil
 	}
@@ -223,6 +223,7 @@ func (r *run) alone(j *job, w *work) bool {
 	if j.dest.connected == 0 || r.closed {
 		return true
 	}
+	j.turnedAway = true
 	j.dest.limit = j.dest.connected
 	j.dest.waiting = append([]*work{w}, j.dest.waiting...)
 	return false

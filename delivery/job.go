@@ -26,6 +26,8 @@ type job struct {
 	at        way // of conn
 	since     time.Time
 	connected bool // what the books say
+	// turnedAway: the server has enough of our connections; the job ends.
+	turnedAway bool
 }
 
 // work delivers w and what else waits for the destination.
