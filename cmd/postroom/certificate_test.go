@@ -113,3 +113,12 @@ func TestCertificateFiles(t *testing.T) {
 		t.Errorf("takes TLS %#x", got)
 	}
 }
+
+func poolOf(t *testing.T, pem []byte) *x509.CertPool {
+	t.Helper()
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		t.Fatal("no certificate")
+	}
+	return pool
+}

@@ -1,0 +1,490 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/smtp"
+	"net/textproto"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"postroom/store/sqlite"
+)
+
+// patience is how long a process may take for anything.
+const patience = 30 * time.Second
+
+// A served is a server that runs as a process of its own.
+type served struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	lines  chan string // of the stream that tells when it is ready
+	screen bytes.Buffer
+	other  lockedBuffer // the other stream
+	ports  map[string]string
+}
+
+// A lockedBuffer can be read while a process writes it.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// anyPorts lets the kernel choose all ports.
+func anyPorts() []string {
+	var env []string
+	for _, service := range []string{"SMTP", "SUBMISSION", "SUBMISSIONS", "POP3", "POP3S", "WEB"} {
+		env = append(env, "POSTROOM_LISTEN_"+service+"=127.0.0.1:0")
+	}
+	return env
+}
+
+// command prepares the program in the folder dir.
+func command(t *testing.T, dir string, env []string, args ...string) *exec.Cmd {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, postroom(t), args...)
+	cmd.Dir = dir
+	cmd.Env = append([]string{"HOME=" + dir, "PATH=" + os.Getenv("PATH")}, env...)
+	return cmd
+}
+
+// startLocal starts local mode in dir and waits for its first screen.
+func startLocal(t *testing.T, dir string, env ...string) *served {
+	t.Helper()
+	s := &served{t: t, cmd: command(t, dir, append(anyPorts(), env...), "serve"), ports: make(map[string]string)}
+	s.cmd.Stderr = &s.other
+	s.start(s.cmd.StdoutPipe())
+	s.await("Ctrl-C")
+	rows := strings.Split(s.screen.String(), "\n")
+	for i, row := range rows {
+		if names := strings.Fields(row); len(names) > 2 && names[0] == "smtp" {
+			for j, addr := range strings.Fields(rows[i+1]) {
+				s.ports[names[j]] = addr
+			}
+		}
+	}
+	return s
+}
+
+// startWith starts a server with the configuration file and waits until it
+// listens.
+func startWith(t *testing.T, file string, env ...string) *served {
+	t.Helper()
+	s := &served{t: t, cmd: command(t, filepath.Dir(file), append(anyPorts(), env...), "serve", "--config", file), ports: make(map[string]string)}
+	s.cmd.Stdout = &s.other
+	s.start(s.cmd.StderrPipe())
+	listening := regexp.MustCompile(`msg=listening service=(\S+) address=(\S+)`)
+	for s.ports["web"] == "" {
+		if m := listening.FindStringSubmatch(s.await("msg=listening")); m != nil {
+			s.ports[m[1]] = m[2]
+		}
+	}
+	return s
+}
+
+func (s *served) start(stream io.ReadCloser, err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.lines = make(chan string, 1000)
+	go func() {
+		defer close(s.lines)
+		for scanner := bufio.NewScanner(stream); scanner.Scan(); {
+			s.lines <- scanner.Text()
+		}
+	}()
+	s.t.Cleanup(func() {
+		if s.cmd.ProcessState == nil {
+			_ = s.cmd.Process.Kill() // it may have ended by itself
+			_ = s.cmd.Wait()
+		}
+		if s.t.Failed() {
+			s.t.Logf("screen:\n%s\nother stream:\n%s", &s.screen, &s.other)
+		}
+	})
+}
+
+// await returns the next line that holds text.
+func (s *served) await(text string) string {
+	s.t.Helper()
+	timeout := time.After(patience)
+	for {
+		select {
+		case line, ok := <-s.lines:
+			if !ok {
+				s.t.Fatalf("ended without %q", text)
+			}
+			fmt.Fprintln(&s.screen, line)
+			if strings.Contains(line, text) {
+				return line
+			}
+		case <-timeout:
+			s.t.Fatalf("%q doesn't come", text)
+		}
+	}
+}
+
+// end sends a signal and returns the exit status, -1 after a kill.
+func (s *served) end(signal os.Signal) int {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(signal); err != nil {
+		s.t.Fatal(err)
+	}
+	for line := range s.lines {
+		fmt.Fprintln(&s.screen, line)
+	}
+	return exitStatus(s.t, s.cmd.Wait())
+}
+
+func exitStatus(t *testing.T, err error) int {
+	t.Helper()
+	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
+		return failed.ExitCode()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return 0
+}
+
+// passwords reads the first screen: one account a line, address, blanks,
+// password.
+func (s *served) passwords() map[string]string {
+	found := make(map[string]string)
+	for _, m := range regexp.MustCompile(`(?m)^\s*(\S+@\S+)\s+(\S+)$`).FindAllStringSubmatch(s.screen.String(), -1) {
+		found[m[1]] = m[2]
+	}
+	return found
+}
+
+// trusting is a TLS configuration for the self-signed certificate of data.
+func trusting(t *testing.T, data string) *tls.Config {
+	t.Helper()
+	pem, err := os.ReadFile(filepath.Join(data, selfSignedFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Config{RootCAs: poolOf(t, pem), ServerName: "127.0.0.1"}
+}
+
+// submit sends a mail over STARTTLS the way a mail program does.
+func (s *served) submit(conf *tls.Config, from, secret, to, text string) {
+	s.t.Helper()
+	c, err := smtp.Dial(s.ports["submission"])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer c.Close()
+	if err := errors.Join(c.StartTLS(conf), c.Auth(smtp.PlainAuth("", from, secret, "127.0.0.1")), c.Mail(from), c.Rcpt(to)); err != nil {
+		s.t.Fatal(err)
+	}
+	w, err := c.Data()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	fmt.Fprintf(w, "From: %s\r\nTo: %s\r\nSubject: test\r\n\r\n%s\r\n", from, to, text)
+	if err := errors.Join(w.Close(), c.Quit()); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// collect logs in over TLS and returns the first message of the maildrop.
+func (s *served) collect(conf *tls.Config, user, secret string) string {
+	s.t.Helper()
+	conn, err := tls.Dial("tcp", s.ports["pop3s"], conf)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer conn.Close()
+	pop := textproto.NewConn(conn)
+	for _, command := range []string{"", "USER " + user, "PASS " + secret, "RETR 1"} {
+		if command != "" {
+			if err := pop.PrintfLine("%s", command); err != nil {
+				s.t.Fatal(err)
+			}
+		}
+		if line, err := pop.ReadLine(); err != nil || !strings.HasPrefix(line, "+OK") {
+			s.t.Fatalf("after %.4q: %q, %v", command, line, err)
+		}
+	}
+	text, err := pop.ReadDotBytes()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestLocalMode(t *testing.T) {
+	dir := t.TempDir()
+	data := filepath.Join(dir, "postroom-data")
+	s := startLocal(t, dir)
+	passwords := s.passwords()
+	if len(passwords) != 3 {
+		t.Fatalf("shows %d passwords:\n%s", len(passwords), &s.screen)
+	}
+	conf := trusting(t, data)
+	s.submit(conf, "alice@example.test", passwords["alice@example.test"], "bob@example.test", "Hello from alice.")
+	if got := s.collect(conf, "bob", passwords["bob@example.test"]); !strings.Contains(got, "Hello from alice.") {
+		t.Errorf("collected:\n%s", got)
+	}
+	if !strings.Contains(s.screen.String(), "http://"+s.ports["web"]+"/") {
+		t.Error("doesn't show the web page's address")
+	}
+	for _, secret := range passwords {
+		assertNotKept(t, data, secret)
+	}
+
+	second := command(t, dir, anyPorts(), "serve")
+	out, err := second.CombinedOutput()
+	if status := exitStatus(t, err); status != statusFailed || !strings.Contains(string(out), "running already") {
+		t.Errorf("a second server: status %d: %s", status, out)
+	}
+	if status := s.end(unix.SIGTERM); status != statusDone {
+		t.Errorf("SIGTERM: status %d", status)
+	}
+
+	again := startLocal(t, dir)
+	if len(again.passwords()) != 0 || !strings.Contains(again.screen.String(), "account passwd alice@example.test") {
+		t.Errorf("at the second start:\n%s", &again.screen)
+	}
+	if got := again.collect(conf, "bob@example.test", passwords["bob@example.test"]); !strings.Contains(got, "Hello from alice.") {
+		t.Errorf("after a new start collected:\n%s", got)
+	}
+	if status := again.end(unix.SIGINT); status != statusDone {
+		t.Errorf("SIGINT: status %d", status)
+	}
+}
+
+// assertNotKept fails if a secret is in the clear anywhere in the data folder.
+func assertNotKept(t *testing.T, data, secret string) {
+	t.Helper()
+	err := filepath.WalkDir(data, func(file string, d os.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		content, err := os.ReadFile(file)
+		if err == nil && bytes.Contains(content, []byte(secret)) {
+			t.Errorf("a password is in %s", file)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// What the first screen says to type works when it is typed.
+func TestLocalModeSaysWhatToType(t *testing.T) {
+	need(t, "curl", "curl")
+	s := startLocal(t, t.TempDir())
+	_, rest, _ := strings.Cut(s.screen.String(), "Send a mail")
+	send, collect, ok := strings.Cut(rest, "Collect it:")
+	if !ok {
+		t.Fatalf("the first screen:\n%s", &s.screen)
+	}
+	_, send, _ = strings.Cut(send, "\n")
+	collect, _, _ = strings.Cut(collect, "The web page")
+	for _, typed := range []string{send, collect} {
+		out, err := exec.Command("sh", "-c", typed).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s\n%v: %s", typed, err, out)
+		}
+		if typed == collect && !strings.Contains(string(out), "Subject: Hello") {
+			t.Errorf("collected:\n%s", out)
+		}
+	}
+}
+
+func TestKillAndStartAgain(t *testing.T) {
+	dir := t.TempDir()
+	s := startLocal(t, dir)
+	passwords := s.passwords()
+	conf := trusting(t, filepath.Join(dir, "postroom-data"))
+	s.submit(conf, "alice@example.test", passwords["alice@example.test"], "bob@example.test", "Before the crash.")
+	s.end(unix.SIGKILL)
+
+	again := startLocal(t, dir)
+	if got := again.collect(conf, "bob", passwords["bob@example.test"]); !strings.Contains(got, "Before the crash.") {
+		t.Errorf("collected:\n%s", got)
+	}
+	out, err := command(t, dir, nil, "trace", "bob@example.test").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "collected") {
+		t.Errorf("trace: %v\n%s", err, out)
+	}
+}
+
+func TestStartMistakes(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, taken, _ := net.SplitHostPort(l.Addr().String())
+	for _, test := range []struct {
+		it   string
+		env  []string
+		args []string
+		want []string
+	}{
+		{"names a port that is in use", append(anyPorts(), "POSTROOM_LISTEN_POP3=127.0.0.1:"+taken), nil, []string{"listen.pop3", "port " + taken, "in use"}},
+		{"names an address that isn't ours", append(anyPorts(), "POSTROOM_LISTEN_SMTP=192.0.2.1:2525"), nil, []string{"listen.smtp", "192.0.2.1", "2525"}},
+		{"names a variable of the wrong type", append(anyPorts(), "POSTROOM_SMTP_MAX_RECIPIENTS=many"), nil, []string{"smtp.max_recipients"}},
+		{"names a file that isn't there", anyPorts(), []string{"--config", "nowhere.toml"}, []string{"nowhere.toml"}},
+		{"names a certificate that isn't there", append(anyPorts(), "POSTROOM_TLS_CERT=a.pem", "POSTROOM_TLS_KEY=b.pem"), nil, []string{"tls.cert", "a.pem"}},
+	} {
+		t.Run(test.it, func(t *testing.T) {
+			dir := t.TempDir()
+			out, err := command(t, dir, test.env, append([]string{"serve"}, test.args...)...).CombinedOutput()
+			if status := exitStatus(t, err); status != statusUsage {
+				t.Errorf("status %d", status)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(string(out), want) || strings.Count(string(out), "\n") != 1 {
+					t.Errorf("says %q, want one line with %q", out, want)
+				}
+			}
+			if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+				t.Errorf("touched the folder: %v, %v", left, err)
+			}
+		})
+	}
+}
+
+func TestNewerDataIsRefused(t *testing.T) {
+	p := newPlace(t)
+	p.do("", "domain", "add", "example.org")
+	db, err := sql.Open("sqlite3", filepath.Join(p.data, sqlite.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec("INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p.env = append(p.env, anyPorts()...)
+	for _, args := range [][]string{{"serve"}, {"domain", "list"}} {
+		if got := p.fails(statusFailed, "", args...); !strings.Contains(got, "newer version of postroom") {
+			t.Errorf("%v: %s", args, got)
+		}
+	}
+}
+
+func TestHangup(t *testing.T) {
+	data := t.TempDir()
+	text := func(size string) string {
+		return fmt.Sprintf("hostname = \"mail.example.org\"\ndata = %q\n[listen]\nmetrics = [\"127.0.0.1:0\"]\n[smtp]\nmax_message_size = %q\n", data, size)
+	}
+	file := writeConfig(t, text("1MB"))
+	s := startWith(t, file)
+	old, err := smtp.Dial(s.ports["smtp"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer old.Close()
+	if _, size := old.Extension("SIZE"); size != "1000000" {
+		t.Fatalf("SIZE %s at the start", size)
+	}
+
+	hangup := func(text, says string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.cmd.Process.Signal(unix.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		s.await(says)
+	}
+	sizeNow := func() string {
+		t.Helper()
+		c, err := smtp.Dial(s.ports["smtp"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_, size := c.Extension("SIZE")
+		return size
+	}
+	hangup(text("2MB"), "changed=[smtp.max_message_size]")
+	if got := sizeNow(); got != "2000000" {
+		t.Errorf("SIZE %s after SIGHUP", got)
+	}
+	hangup(text("huge"), "smtp.max_message_size")
+	if got := sizeNow(); got != "2000000" {
+		t.Errorf("SIZE %s after a mistake", got)
+	}
+	if err := old.Noop(); err != nil {
+		t.Errorf("an old session: %v", err)
+	}
+	if status := s.end(unix.SIGTERM); status != statusDone {
+		t.Errorf("SIGTERM: status %d", status)
+	}
+	if strings.Contains(s.screen.String(), "level=ERROR msg=\"a service") {
+		t.Error("a service failed")
+	}
+}
+
+func TestHealthAndMetrics(t *testing.T) {
+	data := t.TempDir()
+	s := startWith(t, writeConfig(t, fmt.Sprintf("data = %q\n", data)), "POSTROOM_LISTEN_METRICS=127.0.0.1:0")
+	metrics := regexp.MustCompile(`service=metrics address=(\S+)`).FindStringSubmatch(s.await("service=metrics"))[1]
+	visitor, err := net.Dial("tcp", s.ports["pop3"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer visitor.Close()
+	if _, err := bufio.NewReader(visitor).ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"/healthz": "ok\n",
+		"/readyz":  "ready\n",
+		"/metrics": `postroom_connections{service="pop3"} 1`,
+	} {
+		resp, err := http.Get("http://" + metrics + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(string(body), want) {
+			t.Errorf("%s: %v, %s, want %q:\n%s", path, err, resp.Status, want, body)
+		}
+	}
+}
