@@ -331,6 +331,29 @@ func TestForgetEndsSessions(t *testing.T) {
 	}
 }
 
+func TestConfirm(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(*store.Account)
+		want   error
+	}{
+		{"confirms an account that is as it was", func(*store.Account) {}, nil},
+		{"confirms whatever has been collected", func(a *store.Account) { a.Usage.Bytes++ }, nil},
+		{"denies a disabled account", func(a *store.Account) { a.Disabled = true }, ErrDenied},
+		{"denies after a change of the password", func(a *store.Account) { a.Secret.Hash += "x" }, ErrDenied},
+		{"denies another account of the same name", func(a *store.Account) { a.ID++ }, ErrDenied},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := newFixture(t, Options{})
+			account := f.dir.accounts["alice@example.org"]
+			f.dir.set(test.change)
+			if err := f.Confirm(t.Context(), account); !errors.Is(err, test.want) {
+				t.Errorf("got %v, want %v", err, test.want)
+			}
+		})
+	}
+}
+
 func BenchmarkLogin(b *testing.B) {
 	f := newFixture(b, Options{})
 	for _, c := range []struct{ name, password string }{{"remembered", alicesPassword}, {"wrong", "wrong password"}} {

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"sync"
@@ -21,6 +22,20 @@ type session struct{ end func() }
 // session takes itself out with untrack when it is over.
 func (a *Authenticator) Track(id store.AccountID, end func()) (untrack func()) {
 	return a.sessions.track(id, &session{end})
+}
+
+// Confirm fails with ErrDenied if account, as a login returned it, has been
+// disabled, removed or given another password since. A session that asks after
+// Track misses no such change: either Confirm sees it, or end is called.
+func (a *Authenticator) Confirm(ctx context.Context, account store.Account) error {
+	now, err := a.find(ctx, account.Address.String())
+	if err != nil {
+		return err
+	}
+	if now.ID != account.ID || now.Secret != account.Secret {
+		return ErrDenied
+	}
+	return nil
 }
 
 // Forget drops what is remembered of an account's logins and ends its sessions.
