@@ -22,6 +22,9 @@ type Authenticator interface {
 	// Track registers a live session of an account. end is called, from any
 	// goroutine, when the account may not be used any more.
 	Track(account store.AccountID, end func()) (untrack func())
+	// Confirm fails with auth.ErrDenied if what Track would have told happened
+	// between login and Track.
+	Confirm(ctx context.Context, account store.Account) error
 }
 
 // name is USER. It says yes to every name: only PASS may tell, and even that
@@ -67,16 +70,20 @@ func (s *session) login(ctx context.Context, user, password string) error {
 	return s.enter(ctx, account)
 }
 
-// deny answers a failed login. Every refusal reads the same, so that nobody can
+// deny answers a failed login. Every wrong one reads the same, so that nobody can
 // find out which names exist, or which accounts are disabled.
 func (s *session) deny(err error) error {
 	switch {
 	case errors.Is(err, auth.ErrDenied):
 		return s.reject("[AUTH] wrong name or password")
+	case errors.Is(err, errInUse):
+		s.fail("[IN-USE] another session has this maildrop open")
 	case errors.Is(err, auth.ErrBusy):
 		s.fail("[SYS/TEMP] too many logins at the moment, try again later")
+	case s.stopping.Err() != nil:
+		s.fail("[SYS/TEMP] the server is about to stop")
 	default:
-		s.trouble("cannot check a login", err)
+		s.trouble("cannot log in", err)
 	}
 	return nil
 }
@@ -90,23 +97,36 @@ func (s *session) trouble(what string, err error) {
 // enter opens account's maildrop: it locks it, and takes the snapshot that the
 // session shows from now on.
 func (s *session) enter(ctx context.Context, account store.Account) error {
-	untrack := s.server.Auth.Track(account.ID, s.conn.end)
-	l, err := s.server.Locks.take(s.stopping, account.ID, s.conn.end)
-	if err != nil {
-		untrack()
-		return s.busy(err)
+	d := &maildrop{account: account.ID}
+	defer func() {
+		if s.drop == nil { // after a panic too
+			s.conn.lease.Store(nil)
+			d.close()
+		}
+	}()
+	if err := s.open(ctx, d, account); err != nil {
+		return s.deny(err)
 	}
-	s.conn.lease.Store(l)
-	s.drop = &maildrop{lease: l, untrack: untrack}
+	s.drop = d
+	return s.welcome(account)
+}
+
+// open acquires what d needs. Also if it fails, d must be closed.
+func (s *session) open(ctx context.Context, d *maildrop, account store.Account) (err error) {
+	d.untrack = s.server.Auth.Track(account.ID, s.conn.end)
+	if err := s.server.Auth.Confirm(s.stopping, account); err != nil {
+		return err
+	}
+	if d.lease, err = s.server.Locks.take(s.stopping, account.ID, s.conn.end); err != nil {
+		return err
+	}
+	s.conn.lease.Store(d.lease)
 	entries, err := s.server.Maildrops.Entries(ctx, account.ID)
 	if err != nil {
-		s.leave()
-		s.drop = nil
-		s.trouble("cannot open a maildrop", err)
-		return nil
+		return err
 	}
-	s.drop.fill(account.ID, entries)
-	return s.welcome(account)
+	d.fill(entries)
+	return nil
 }
 
 func (s *session) welcome(account store.Account) error {
@@ -119,22 +139,12 @@ func (s *session) welcome(account store.Account) error {
 	return nil
 }
 
-func (s *session) busy(err error) error {
-	if errors.Is(err, errInUse) {
-		s.fail("[IN-USE] another session has this maildrop open")
-		return nil
-	}
-	s.fail("[SYS/TEMP] the server is about to stop")
-	return nil
-}
-
 // leave gives the maildrop back, so that the next session can open it. What was
 // marked as deleted stays, unless it has been removed.
 func (s *session) leave() {
 	s.conn.lease.Store(nil)
 	if s.drop != nil {
-		s.drop.lease.release()
-		s.drop.untrack()
+		s.drop.close()
 	}
 }
 

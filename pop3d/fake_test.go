@@ -26,7 +26,7 @@ type fakeStore struct {
 	removals  []store.Removal
 
 	entriesErr, openErr, removeErr error
-	beforeRemove                   func() // runs in RemoveEntries
+	beforeRemove, beforeEntries    func() // run first in those two
 	broken                         bool   // bodies can't be read to their end
 	oneByte                        bool   // bodies come octet by octet
 }
@@ -48,6 +48,9 @@ func (f *fakeStore) add(account store.AccountID, message string) {
 }
 
 func (f *fakeStore) Entries(_ context.Context, account store.AccountID) ([]store.Entry, error) {
+	if f.beforeEntries != nil {
+		f.beforeEntries()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.drops[account]), f.entriesErr
@@ -113,6 +116,8 @@ func (f *fakeStore) state() string {
 type fakeAuth struct {
 	mu   sync.Mutex
 	ends map[store.AccountID]func()
+
+	disabled bool // every account is, from right after its login on
 }
 
 var accounts = map[string]store.Account{
@@ -155,6 +160,13 @@ func (f *fakeAuth) Track(id store.AccountID, end func()) (untrack func()) {
 		defer f.mu.Unlock()
 		delete(f.ends, id)
 	}
+}
+
+func (f *fakeAuth) Confirm(_ context.Context, account store.Account) error {
+	if f.disabled {
+		return auth.ErrDenied
+	}
+	return nil
 }
 
 func (f *fakeAuth) end(id store.AccountID) {

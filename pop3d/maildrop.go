@@ -23,9 +23,18 @@ type maildrop struct {
 }
 
 // fill puts the snapshot in.
-func (d *maildrop) fill(account store.AccountID, entries []store.Entry) {
-	d.account, d.entries = account, entries
+func (d *maildrop) fill(entries []store.Entry) {
+	d.entries = entries
 	d.reset()
+}
+
+// close lets other sessions have the maildrop. It may be called again.
+func (d *maildrop) close() {
+	d.lease.release()
+	if d.untrack != nil {
+		d.untrack()
+		d.untrack = nil
+	}
 }
 
 // reset takes all marks away.

@@ -22,7 +22,7 @@ func (s *session) retr(ctx context.Context, args []string) error {
 		return nil
 	}
 	e := s.drop.entries[i]
-	body, err := s.open(ctx, e)
+	body, err := s.fetch(ctx, e)
 	if body == nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func (s *session) top(ctx context.Context, args []string) error {
 		return nil
 	}
 	e := s.drop.entries[i]
-	body, err := s.open(ctx, e)
+	body, err := s.fetch(ctx, e)
 	if body == nil {
 		return err
 	}
@@ -66,8 +66,8 @@ func (s *session) top(ctx context.Context, args []string) error {
 	return nil
 }
 
-// open opens the message of an entry. If that fails it answers, and returns nil.
-func (s *session) open(ctx context.Context, e store.Entry) (*store.Body, error) {
+// fetch opens the message of an entry. If that fails it answers, and returns nil.
+func (s *session) fetch(ctx context.Context, e store.Entry) (*store.Body, error) {
 	body, err := s.server.Maildrops.OpenEntry(ctx, s.drop.account, e.Message)
 	switch {
 	case errors.Is(err, store.ErrNotFound):

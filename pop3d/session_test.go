@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -132,6 +133,54 @@ func TestDisabled(t *testing.T) {
 	if len(users.ends) > 0 {
 		t.Error("the session is tracked still")
 	}
+}
+
+// TestDisabledMeanwhile: an account that is disabled between the check of its
+// password and the session's being tracked doesn't get in.
+func TestDisabledMeanwhile(t *testing.T) {
+	s := newServer(t, newFakeStore(messages...))
+	users := &fakeAuth{disabled: true}
+	s.Auth = users
+	address, stop := serve(t, s)
+	c := dial(t, address)
+	c.expect("+OK")
+	c.cmd("USER alice", "+OK")
+	c.cmd("PASS secret", "-ERR [AUTH] wrong name or password")
+	c.cmd("STAT", "-ERR")
+	stop()
+	if len(users.ends) > 0 {
+		t.Error("the session is tracked still")
+	}
+}
+
+// TestPanic: a bug ends its session, deletes nothing and leaves no lock behind.
+func TestPanic(t *testing.T) {
+	f := newFakeStore(messages...)
+	bugs := atomic.Int32{}
+	f.beforeEntries = func() {
+		if bugs.Add(1) == 1 {
+			panic("a bug at login")
+		}
+	}
+	f.beforeRemove = func() {
+		if bugs.Add(1) == 3 {
+			panic("a bug at QUIT")
+		}
+	}
+	address, _ := serve(t, newServer(t, f))
+	c := dial(t, address)
+	c.expect("+OK")
+	c.cmd("USER alice", "+OK")
+	c.send("PASS secret\r\n")
+	c.eof()
+	c = dial(t, address)
+	c.login("alice")
+	c.cmd("DELE 1", "+OK")
+	c.send("QUIT\r\n")
+	c.eof()
+	c = dial(t, address)
+	c.login("alice")
+	c.cmd("STAT", "+OK 4")
 }
 
 // TestTrace: what the store is told of a session.
