@@ -186,12 +186,12 @@ func accountLoss(a admin.Account, appPasswords int, aliases []string) confirmPag
 		Action: accountURL(a.Address) + "/remove", Button: "Remove the account", Type: a.Address,
 	}
 	if a.Messages > 0 {
-		page.Lost = append(page.Lost, fmt.Sprintf("%s (%s) in its maildrop are deleted for good.", plural(a.Messages, "message", "messages"), octets(a.Used)))
+		page.Lost = append(page.Lost, fmt.Sprintf("%s (%s) in its maildrop %s deleted for good.", plural(a.Messages, "message", "messages"), octets(a.Used), isAre(a.Messages)))
 	} else {
 		page.Lost = append(page.Lost, "Its maildrop is empty: no mail is lost.")
 	}
 	if appPasswords > 0 {
-		page.Lost = append(page.Lost, fmt.Sprintf("%s stop working.", plural(int64(appPasswords), "app password", "app passwords")))
+		page.Lost = append(page.Lost, fmt.Sprintf("%s of mail programs end with it.", plural(int64(appPasswords), "app password", "app passwords")))
 	}
 	page.Lost = append(page.Lost, "Nobody can log in with it any more, and mail for it is refused as unknown. What it sent and what still waits in the queue is sent.")
 	if len(aliases) > 0 {

@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -67,6 +68,9 @@ func (p *pages) accountsPage(v *visit, form accountForm, mistake error) error {
 	page := accountsPage{Form: form}
 	if page.Domains, err = p.ownDomains(v); err != nil {
 		return err
+	}
+	if v.r.URL.Query().Get("sort") == "full" {
+		slices.SortStableFunc(accounts, func(a, b admin.Account) int { return rowOf(b).Percent - rowOf(a).Percent })
 	}
 	shown, list := part(v, accounts, func(a admin.Account) string { return a.Address + " " + a.Name + " " + a.Status })
 	page.List = list

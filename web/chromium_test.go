@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -174,6 +175,9 @@ func look(t *testing.T, s *site, life string, paths map[string]string) {
 	}
 	s.must(chromedp.Do(ctx, chromedp.Click(css(".menu summary"))))
 	shoot("menu", 390, "")
+	if log := s.log.String(); strings.Contains(log, "level=ERROR") {
+		t.Errorf("pages failed:\n%s", log)
+	}
 }
 
 // photograph writes the page in light and dark.

@@ -145,7 +145,28 @@ func (f *fate) become(s state, e store.Event) {
 	}
 }
 
-// Text says in one sentence where the message is for this recipient.
+// reconcile corrects what the trace tells by what stands in the queue: a restore
+// or a disabled account holds mail too.
+func (f *fate) reconcile(waiting []queuedMessage) {
+	for _, m := range waiting {
+		for _, r := range m.Recipients {
+			if r.To != f.Who {
+				continue
+			}
+			f.Next = nil
+			if r.Next != nil {
+				f.Next = &r.Next.At
+			}
+			if r.Status == "held" {
+				f.State = isHeld
+			} else if f.State == isHeld {
+				f.State = isWaiting
+			}
+		}
+	}
+}
+
+// text says in one sentence where the message is for this recipient.
 func (f fate) text(now time.Time) string {
 	ago := relative(f.At, now)
 	switch f.State {

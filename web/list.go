@@ -13,6 +13,7 @@ const pageSize = 50
 type listing struct {
 	Path     string
 	Filter   string // what the rows must contain
+	Sort     string // how they were sorted, if not as usual
 	Total    int64  // rows that contain it
 	All      int64  // rows there are
 	From, To int64  // which rows are shown, counted from 1
@@ -24,7 +25,7 @@ type listing struct {
 // contain the filter, one page of them.
 func part[T any](v *visit, all []T, text func(T) string) ([]T, listing) {
 	query := v.r.URL.Query()
-	l := listing{Path: v.r.URL.Path, Filter: strings.TrimSpace(query.Get("q")), All: int64(len(all))}
+	l := listing{Path: v.r.URL.Path, Filter: strings.TrimSpace(query.Get("q")), Sort: query.Get("sort"), All: int64(len(all))}
 	rows := all
 	if l.Filter != "" {
 		rows = nil
@@ -56,8 +57,10 @@ func (l listing) Long() bool { return l.All > 12 || l.Filter != "" }
 
 func (l listing) url(page int) string {
 	query := url.Values{"page": {strconv.Itoa(page)}}
-	if l.Filter != "" {
-		query.Set("q", l.Filter)
+	for name, value := range map[string]string{"q": l.Filter, "sort": l.Sort} {
+		if value != "" {
+			query.Set(name, value)
+		}
 	}
 	return l.Path + "?" + query.Encode()
 }

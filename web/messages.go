@@ -104,20 +104,25 @@ func (p *pages) showMessage(v *visit) error {
 	if i < 0 {
 		return errNoPage
 	}
-	page := messageOf(trails[i], p.Now())
-	if page.Queue, err = p.queueOf(v, id); err != nil {
+	waiting, err := p.queueOf(v, id)
+	if err != nil {
 		return err
 	}
+	page := messageOf(trails[i], waiting, p.Now())
 	return v.show("message", "Message "+page.ID, page)
 }
 
-// messageOf reads a message's page out of its trail.
-func messageOf(t store.Trail, now time.Time) messagePage {
+// messageOf reads a message's page out of its trail, and out of the queue, which
+// knows best what waits.
+func messageOf(t store.Trail, waiting []queuedMessage, now time.Time) messagePage {
 	fates := fatesOf(t.Events)
+	for i := range fates {
+		fates[i].reconcile(waiting)
+	}
 	page := messagePage{
 		ID: t.ID.String(), HeaderID: t.HeaderID, At: newMoment(t.At, now), From: t.From, To: t.To,
 		Whereabouts: whereabouts(fates, now), Tone: "quiet",
-		States: tallyOf(fates), Steps: timeline(t.Events, now),
+		States: tallyOf(fates), Steps: timeline(t.Events, now), Queue: waiting,
 	}
 	if len(page.States) > 0 {
 		page.Tone = page.States[0].State.Tone()

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"postroom/store"
+	"postroom/store/admin"
 )
 
 type overviewPage struct {
@@ -39,9 +40,13 @@ func (p *pages) showOverview(v *visit) error {
 	if err != nil {
 		return err
 	}
+	accounts, err := p.Admin.Accounts(ctx)
+	if err != nil {
+		return err
+	}
 	now := p.Now()
 	page := overviewPage{
-		Problems: problems(counts, now),
+		Problems: append(problems(counts, now), filling(accounts)...),
 		Today:    figuresOfToday(counts), Now: figuresOfNow(counts, now),
 		Recent: rowsOf(recent, now), Next: nextStep(counts),
 	}
@@ -72,6 +77,23 @@ func problems(c store.Counts, now time.Time) []problem {
 		})
 	}
 	return found
+}
+
+// filling are the accounts that come near their quota: one alone by name.
+func filling(accounts []admin.Account) []problem {
+	var full []accountRow
+	for _, a := range accounts {
+		if row := rowOf(a); row.Percent >= nearlyFull {
+			full = append(full, row)
+		}
+	}
+	switch len(full) {
+	case 0:
+		return nil
+	case 1:
+		return []problem{{fmt.Sprintf("%s has used %d %% of its quota.", full[0].Address, full[0].Percent), "Look at the account", full[0].URL}}
+	}
+	return []problem{{fmt.Sprintf("%d accounts have used %d %% of their quota or more.", len(full), nearlyFull), "Look at the fullest first", "/accounts?sort=full"}}
 }
 
 func isAre(n int64) string {

@@ -66,7 +66,7 @@ type link struct{ Text, URL, Section string }
 // sections is the navigation: later pages get their line here.
 var sections = []navigation{
 	{"Mail", []link{
-		{"Overview", "/", ""},
+		{"Overview", "/", "overview"},
 		{"Messages", "/messages", "messages"},
 		{"Queue", "/queue", "queue"},
 	}},
@@ -79,6 +79,9 @@ var sections = []navigation{
 
 // section names the part of the site that a path lies in.
 func section(path string) string {
+	if path == "/" {
+		return "overview"
+	}
 	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	return first
 }

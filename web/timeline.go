@@ -26,7 +26,6 @@ type step struct {
 type fact struct {
 	Name, Value string
 	Code        bool // the value is a name or number of machines
-	At          *moment
 }
 
 // words says for each kind of event what happened and how to take it.
@@ -53,8 +52,11 @@ func timeline(events []store.Event, now time.Time) []step {
 	steps := make([]step, len(events))
 	for i, e := range events {
 		steps[i] = stepOf(e, now)
-		if i == 0 || !sameDay(e.Time, events[i-1].Time) {
-			steps[i].Day = e.Time.Format("2 Jan 2006")
+		if i > 0 && e.Reply == events[i-1].Reply { // the attempt just said it
+			steps[i].Reply = ""
+		}
+		if i == 0 || !sameDay(steps[i].At.At, steps[i-1].At.At) {
+			steps[i].Day = steps[i].At.At.Format("2 Jan 2006")
 		}
 		if i > 0 {
 			steps[i].After = elapsed(e.Time.Sub(events[i-1].Time))
@@ -114,7 +116,7 @@ func factsOf(e store.Event, now time.Time) []fact {
 	if whose(e) != e.Account {
 		add("Signed in as", e.Account, false)
 	}
-	add("From address", e.Client, true)
+	add("Client", e.Client, true)
 	add("Called itself", e.Helo, true)
 	add("Protocol", strings.ToUpper(e.Protocol), false)
 	add("Host", e.Host, true)
@@ -125,8 +127,7 @@ func factsOf(e store.Event, now time.Time) []fact {
 	}
 	add("Because", e.Reason, false)
 	if e.Next != nil {
-		at := newMoment(*e.Next, now)
-		facts = append(facts, fact{Name: "Next attempt", At: &at})
+		add("Next attempt", planned(*e.Next, now), false)
 	}
 	return facts
 }
@@ -135,10 +136,23 @@ func factsOf(e store.Event, now time.Time) []fact {
 // none.
 func encryption(e store.Event) string {
 	switch {
-	case e.TLS == "none", e.TLS == "" && e.Client != "" && plain(e.Protocol):
+	case e.TLS == "none" && e.Outcome == "sent", e.TLS == "" && e.Client != "" && plain(e.Protocol):
 		return "none: anybody on the way could read it"
 	}
 	return e.TLS
+}
+
+// planned says when something is to happen, or was.
+func planned(at, now time.Time) string {
+	m := newMoment(at, now)
+	text := m.Clock()
+	if !sameDay(m.At, now) {
+		text = m.Exact()
+	}
+	if at.After(now) {
+		text += " (" + m.Short + ")"
+	}
+	return text
 }
 
 // plain reports whether a protocol word says that there was no TLS

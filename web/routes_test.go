@@ -1,0 +1,145 @@
+package web
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"postroom/store/admin"
+)
+
+// example returns a path that a route's pattern matches.
+func (r route) example(s *site) string {
+	p := newPages(s.server)
+	icon, err := p.assetURL("icon.svg")
+	s.must(err)
+	switch r.path {
+	case "/{$}":
+		return "/"
+	case "/assets/{name}":
+		return icon
+	case "/messages/{id}":
+		return messageURL(s.receive("kim@friends.example", 100, boss).String())
+	case "/queue/return":
+		return "/queue/return?message=" + s.submit(boss, "a@elsewhere.example").String()
+	}
+	return strings.NewReplacer("{name}", "spare.example", "{address}", boss, "{source}", "info@example.org").Replace(r.path)
+}
+
+// TestRoutesKeepTheirDoors walks the route table: each route as a stranger, as
+// somebody who has lost the right to be here, as an administrator, and with
+// methods that it doesn't list.
+func TestRoutesKeepTheirDoors(t *testing.T) {
+	s := newSite(t)
+	s.domain("spare.example")
+	s.alias("info@example.org", boss)
+	s.account(admin.NewAccount{Address: "former@example.org", Password: bossPassword, Admin: true})
+	former := s.browser()
+	former.post("/login", "username", "former@example.org", "password", bossPassword).has(t, http.StatusSeeOther)
+	s.must(s.admin.DisableAccount(t.Context(), "former@example.org", false))
+	stranger, chief := s.browser(), s.signedIn()
+
+	routes := newPages(s.server).routes()
+	for _, r := range routes {
+		t.Run(r.method+" "+r.path, func(t *testing.T) {
+			path := r.example(s)
+			for who, b := range map[string]*browser{"a stranger": stranger, "a former administrator": former} {
+				a := b.do(r.method, path, strings.NewReader(""))
+				if r.needs == needAdmin && (a.code != http.StatusSeeOther || !strings.HasPrefix(a.location, "/login")) {
+					t.Errorf("%s is answered %d to %q, want a redirect to /login", who, a.code, a.location)
+				}
+				if r.needs == needNobody && strings.HasPrefix(a.location, "/login?") {
+					t.Errorf("%s is asked to sign in", who)
+				}
+			}
+			for _, method := range []string{"HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "POST", "GET"} {
+				if listed := slices.ContainsFunc(routes, func(o route) bool {
+					return o.path == r.path && (o.method == method || o.method == "GET" && method == "HEAD")
+				}); listed {
+					continue
+				}
+				for _, b := range []*browser{stranger, chief} {
+					a := b.do(method, path, nil)
+					a.has(t, http.StatusMethodNotAllowed)
+					if !strings.Contains(a.header.Get("Allow"), r.method) {
+						t.Errorf("%s is refused without saying that %s is allowed: %q", method, r.method, a.header.Get("Allow"))
+					}
+				}
+			}
+			if r.method == "GET" && r.needs == needAdmin {
+				chief.get(path).has(t, http.StatusOK, "<h1", boss)
+			}
+		})
+	}
+	if queue, err := s.admin.Queue(t.Context(), admin.QueueSelection{}); err != nil || len(queue) == 0 {
+		t.Errorf("strangers emptied the queue: %v, %v", queue, err)
+	}
+	if _, err := s.admin.Account(t.Context(), boss); err != nil {
+		t.Errorf("strangers removed the administrator: %v", err)
+	}
+}
+
+func TestHeadersAreOnEveryAnswer(t *testing.T) {
+	s := newSite(t)
+	b := s.signedIn()
+	icon, err := newPages(s.server).assetURL("icon.svg")
+	s.must(err)
+	big := strings.NewReader("name=" + strings.Repeat("x", 1<<20))
+	cross := s.browser()
+	cross.header.Set("Sec-Fetch-Site", "cross-site")
+	answers := map[string]answer{
+		"a page": b.get("/"), "a redirect": s.browser().get("/"), "no page": b.get("/nothing"), "a wrong method": b.do("PUT", "/", nil),
+		"an asset": b.get(icon), "a refused form": b.post("/domains", "name", "not a domain"), "too much": b.do("POST", "/domains", big),
+		"another site's request": cross.post("/login"), "a path to be cleaned": b.get("//domains/../accounts"), "sign-in": s.browser().get("/login"),
+	}
+	for name, a := range answers {
+		t.Run(name, func(t *testing.T) {
+			csp := a.header.Get("Content-Security-Policy")
+			wantAll(t, csp, "default-src 'none'", "style-src 'self'", "script-src 'self'", "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'")
+			if a.header.Get("X-Content-Type-Options") != "nosniff" || a.header.Get("Referrer-Policy") == "" {
+				t.Errorf("headers are missing: %v", a.header)
+			}
+			if caching := a.header.Get("Cache-Control"); name != "an asset" && caching != "no-store" {
+				t.Errorf("Cache-Control is %q", caching)
+			}
+			if strings.Contains(a.body, "style=") || strings.Contains(a.body, "<script>") || strings.Contains(a.body, " onclick") {
+				t.Error("the page has inline style or script")
+			}
+		})
+	}
+}
+
+func TestPagesAreSmall(t *testing.T) {
+	s := newSite(t)
+	s.fill()
+	b := s.signedIn()
+	for _, path := range []string{"/", "/messages", "/queue", "/accounts", "/aliases", "/domains"} {
+		if n := len(b.get(path).body); n > 100_000 {
+			t.Errorf("%s has %d octets", path, n)
+		}
+	}
+	var total int
+	for _, a := range newPages(s.server).assets {
+		total += len(a.content)
+	}
+	if total > 200_000 {
+		t.Errorf("all assets together have %d octets", total)
+	}
+}
+
+func TestAssetsAreKeptForEver(t *testing.T) {
+	s := newSite(t)
+	b := s.browser()
+	login := b.get("/login").body
+	_, rest, _ := strings.Cut(login, `href="/assets/postroom.`)
+	hash, _, _ := strings.Cut(rest, `"`)
+	a := b.get("/assets/postroom." + hash)
+	a.has(t, http.StatusOK, "--accent")
+	if !strings.Contains(a.header.Get("Cache-Control"), "immutable") || !strings.HasPrefix(a.header.Get("Content-Type"), "text/css") {
+		t.Errorf("headers are %v", a.header)
+	}
+	for _, wrong := range []string{"/assets/postroom.css", "/assets/postroom.0000000000.css", "/assets/..%2fweb.go", "/assets/"} {
+		b.get(wrong).has(t, http.StatusNotFound)
+	}
+}
