@@ -34,9 +34,9 @@ type commands struct {
 }
 
 type domainCmd struct {
-	Add    domainAdd    `cmd:"" help:"Begin to take mail for a domain."`
-	List   domainList   `cmd:"" help:"List the domains."`
-	Remove domainRemove `cmd:"" help:"Stop taking mail for a domain; it must have no accounts and no aliases."`
+	Add    domainAdd    `cmd:"" group:"commands" help:"Begin to take mail for a domain."`
+	List   domainList   `cmd:"" group:"commands" help:"List the domains."`
+	Remove domainRemove `cmd:"" group:"commands" help:"Stop taking mail for a domain; it must have no accounts and no aliases."`
 }
 
 type domainAdd struct {
@@ -88,9 +88,9 @@ func (c *domainRemove) Run(ctx context.Context, s *shell) error {
 }
 
 type aliasCmd struct {
-	Add    aliasAdd    `cmd:"" help:"Let an address lead to others."`
-	List   aliasList   `cmd:"" help:"List the aliases."`
-	Remove aliasRemove `cmd:"" help:"Remove an alias."`
+	Add    aliasAdd    `cmd:"" group:"commands" help:"Let an address lead to others."`
+	List   aliasList   `cmd:"" group:"commands" help:"List the aliases."`
+	Remove aliasRemove `cmd:"" group:"commands" help:"Remove an alias."`
 }
 
 type aliasAdd struct {

@@ -13,14 +13,14 @@ import (
 )
 
 type accountCmd struct {
-	Add         accountAdd     `cmd:"" help:"Add an account."`
-	List        accountList    `cmd:"" help:"List the accounts."`
-	Show        accountShow    `cmd:"" help:"Show one account."`
-	Passwd      accountPasswd  `cmd:"" help:"Give an account a new password; its sessions end."`
-	Disable     accountDisable `cmd:"" help:"Let an account neither log in nor send; its mail still arrives."`
-	Enable      accountEnable  `cmd:"" help:"Let a disabled account log in and send again."`
-	Remove      accountRemove  `cmd:"" help:"Remove an account and all its mail."`
-	AppPassword appPasswordCmd `cmd:"" help:"Passwords for single mail programs."`
+	Add         accountAdd     `cmd:"" group:"commands" help:"Add an account."`
+	List        accountList    `cmd:"" group:"commands" help:"List the accounts."`
+	Show        accountShow    `cmd:"" group:"commands" help:"Show one account."`
+	Passwd      accountPasswd  `cmd:"" group:"commands" help:"Give an account a new password; its sessions end."`
+	Disable     accountDisable `cmd:"" group:"commands" help:"Let an account neither log in nor send; its mail still arrives."`
+	Enable      accountEnable  `cmd:"" group:"commands" help:"Let a disabled account log in and send again."`
+	Remove      accountRemove  `cmd:"" group:"commands" help:"Remove an account and all its mail."`
+	AppPassword appPasswordCmd `cmd:"" group:"commands" help:"Passwords for single mail programs."`
 }
 
 // A newPassword is how a command comes by a password.
@@ -217,9 +217,9 @@ func (c *accountRemove) Run(ctx context.Context, s *shell) error {
 }
 
 type appPasswordCmd struct {
-	Add    appPasswordAdd    `cmd:"" help:"Make a password for one mail program and print it, this once."`
-	List   appPasswordList   `cmd:"" help:"List the app passwords of an account."`
-	Remove appPasswordRemove `cmd:"" help:"Take one mail program's password away."`
+	Add    appPasswordAdd    `cmd:"" group:"commands" help:"Make a password for one mail program and print it, this once."`
+	List   appPasswordList   `cmd:"" group:"commands" help:"List the app passwords of an account."`
+	Remove appPasswordRemove `cmd:"" group:"commands" help:"Take one mail program's password away."`
 }
 
 type appPasswordAdd struct {

@@ -15,8 +15,8 @@ import (
 // benchCmd measures this very program, as a child process with an empty data
 // folder.
 type benchCmd struct {
-	Speed benchSpeed `cmd:"" default:"withargs" help:"Messages a second from the client into the maildrops (without a command)."`
-	Crash benchCrash `cmd:"" help:"Kill a server again and again, and judge whether anything promised is lost."`
+	Speed benchSpeed `cmd:"" group:"commands" default:"withargs" help:"Messages a second from the client into the maildrops (without a command)."`
+	Crash benchCrash `cmd:"" group:"commands" help:"Kill a server again and again, and judge whether anything promised is lost."`
 }
 
 type benchSpeed struct {

@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 
 	"postroom/store/sqlite"
 )
@@ -18,6 +21,8 @@ type backupCmd struct {
 
 // Run takes a backup, in the server if one is running.
 func (c *backupCmd) Run(ctx context.Context, s *shell) error {
+	ctx, unhook := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM) // nothing half made stays behind
+	defer unhook()
 	file, err := filepath.Abs(c.File) // the server may be in another folder
 	if err != nil {
 		return fmt.Errorf("backup: %w", err)

@@ -11,12 +11,12 @@ import (
 )
 
 type queueCmd struct {
-	List    queueList    `cmd:"" help:"List the recipients that mail still waits for."`
-	Show    queueShow    `cmd:"" help:"Show one message's recipients in full."`
-	Retry   queueRetry   `cmd:"" help:"Try now; what is held stays held."`
-	Hold    queueHold    `cmd:"" help:"Keep mail from being sent until it is released."`
-	Release queueRelease `cmd:"" help:"Let held mail go."`
-	Cancel  queueCancel  `cmd:"" help:"Take a message out of the queue."`
+	List    queueList    `cmd:"" group:"commands" help:"List the recipients that mail still waits for."`
+	Show    queueShow    `cmd:"" group:"commands" help:"Show one message's recipients in full."`
+	Retry   queueRetry   `cmd:"" group:"commands" help:"Try now; what is held stays held."`
+	Hold    queueHold    `cmd:"" group:"commands" help:"Keep mail from being sent until it is released."`
+	Release queueRelease `cmd:"" group:"commands" help:"Let held mail go."`
+	Cancel  queueCancel  `cmd:"" group:"commands" help:"Take a message out of the queue."`
 }
 
 type queueList struct {

@@ -132,7 +132,7 @@ func traceKeys(c *Config) []key {
 	return []key{
 		{"trace.keep", durationValue{p: &c.Trace.Keep, least: time.Second}, "Events of accepted mail."},
 		{"trace.rejected_keep", durationValue{p: &c.Trace.RejectedKeep, least: time.Second}, "Events of refused mail."},
-		{"trace.rejected_max", countValue{&c.Trace.RejectedMax, 0, math.MaxInt32}, "Refused messages to remember at most."},
+		{"trace.rejected_max", countValue{&c.Trace.RejectedMax, 0, math.MaxInt32}, "Refused messages to remember at most; 0: as many as there are."},
 	}
 }
 

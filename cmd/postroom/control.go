@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -152,6 +151,3 @@ func dialControl(ctx context.Context, dir string) (net.Conn, error) {
 	defer f.close()
 	return new(net.Dialer).DialContext(ctx, "unix", f.path(socketName))
 }
-
-// A serverLog turns what net/http has to say into log records.
-func serverLog(log *slog.Logger) *slog.Logger { return log.With("part", "http") }

@@ -67,6 +67,7 @@ func newParser(grammar *commands, s *shell) (*kong.Kong, error) {
 			{Key: "people", Title: "Who has mail here:"},
 			{Key: "mail", Title: "Mail on its way:"},
 			{Key: "data", Title: "The data:"},
+			{Key: "commands", Title: "Commands:"},
 		}),
 		kong.BindTo(context.Background(), (*context.Context)(nil)),
 		kong.Bind(s),

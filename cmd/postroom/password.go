@@ -84,12 +84,12 @@ func (s *shell) readHidden(terminal *os.File, prompt string) (string, error) {
 		}
 	}()
 
-	fmt.Fprint(s.err, prompt)
 	if err := unix.IoctlSetTermios(fd, unix.TCSETS, &silent); err != nil {
 		return "", fmt.Errorf("terminal: %w", err)
 	}
 	defer fmt.Fprintln(s.err)
 	defer restore()
+	fmt.Fprint(s.err, prompt)
 	return readPasswordLine(oneByteReader{terminal})
 }
 

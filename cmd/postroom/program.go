@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"postroom/store"
 	"postroom/store/admin"
 	"postroom/store/auth"
@@ -39,7 +37,7 @@ func openProgram(ctx context.Context, conf *Config, log *slog.Logger) (*program,
 		return nil, openError(conf, err)
 	}
 	p := &program{conf: conf, log: log, store: s}
-	p.auth = auth.New(s, auth.Options{SCRAM: conf.Auth.SCRAM})
+	p.auth = auth.New(s, auth.Options{SCRAM: conf.Auth.SCRAM, Log: log})
 	p.admin = &admin.Admin{Store: s, Auth: p.auth, Now: time.Now, Log: log}
 	return p, nil
 }
@@ -50,21 +48,14 @@ func storeOptions(conf *Config, log *slog.Logger) (sqlite.Options, error) {
 		return sqlite.Options{}, fmt.Errorf("data folder: %s", osReason(err))
 	}
 	return sqlite.Options{
-		Dir:     conf.Data,
-		Expire:  conf.Delivery.Expire,
-		Reserve: reserveOf(conf),
-		Log:     log,
+		Dir:          conf.Data,
+		Expire:       conf.Delivery.Expire,
+		Reserve:      conf.Reserve,
+		KeepTrace:    conf.Trace.Keep,
+		KeepRefused:  conf.Trace.RejectedKeep,
+		MostRefusals: int64(conf.Trace.RejectedMax),
+		Log:          log,
 	}, nil
-}
-
-// reserveOf returns how much of the disk is to be kept free, in octets: what
-// conf says, or 2 % of it if that is less.
-func reserveOf(conf *Config) int64 {
-	var disk unix.Statfs_t
-	if err := unix.Statfs(conf.Data, &disk); err != nil {
-		return conf.Reserve
-	}
-	return min(conf.Reserve, int64(disk.Blocks/50)*disk.Bsize)
 }
 
 // openError says in words why the data can't be had.

@@ -7,7 +7,8 @@ import (
 
 // atNextStart are the keys that a running server can't change.
 func atNextStart(path string) bool {
-	return strings.HasPrefix(path, "listen.") && path != "listen.proxy_trusted" || strings.HasPrefix(path, "web.") ||
+	section, _, _ := strings.Cut(path, ".")
+	return slices.Contains([]string{"listen", "web", "trace"}, section) && path != "listen.proxy_trusted" ||
 		slices.Contains([]string{"data", "reserve", "delivery.expire", "auth.scram"}, path)
 }
 

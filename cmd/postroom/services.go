@@ -108,6 +108,7 @@ func (sv *server) webServices() []service {
 	pages := &web.Server{
 		Admin:          sv.admin,
 		Auth:           sv.auth,
+		Accounts:       sv.store,
 		Sessions:       sv.store.WebSessions(),
 		Hostname:       conf.Name(),
 		Version:        version().Version,
