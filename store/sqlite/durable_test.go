@@ -97,6 +97,12 @@ func TestNewDataIsForItsOwnerAlone(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("mode of the data folder is %v (%v), want 0700", info.Mode(), err)
 	}
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		info, err := os.Stat(s.path() + suffix)
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("mode of the database's %q is %v (%v), want 0600", suffix, info.Mode(), err)
+		}
+	}
 }
 
 // A body that was staged and never committed is gone after a restart, and so is

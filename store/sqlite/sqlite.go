@@ -137,6 +137,9 @@ func (s *Store) open(ctx context.Context) error {
 // connect opens the database: the writer's connection, which it returns, and the
 // readers.
 func (s *Store) connect(ctx context.Context) (*sql.Conn, error) {
+	if err := touch(s.path()); err != nil {
+		return nil, err
+	}
 	db := openWriter(s.path(), s.opts.PageSize)
 	if err := migrate(ctx, db); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -232,6 +235,16 @@ func (s *Store) write(ctx context.Context, bytes int64, apply func(*tx) error) e
 // caller reads its rows into memory and closes them before it does anything
 // slow: an open reader keeps the WAL from being reused.
 func (s *Store) reader() *sql.DB { return s.readers.Load().db }
+
+// touch makes a file for its owner alone, if there is none. SQLite gives the
+// files that it puts beside a database the same rights.
+func touch(file string) error {
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
+	return f.Close()
+}
 
 // lockDir takes the lock of a data folder. It is gone with the process.
 func lockDir(dir string) (*os.File, error) {
