@@ -18,24 +18,31 @@ func newReaders(db *sql.DB) *readers {
 	return &readers{db: db, stmts: make(map[string]*sql.Stmt)}
 }
 
-// stmt returns the prepared form of a constant query.
-func (r *readers) stmt(query string) (*sql.Stmt, error) {
+// known returns the prepared form of a query, nil if there is none yet.
+func (r *readers) known(query string) *sql.Stmt {
 	r.mu.RLock()
-	stmt := r.stmts[query]
-	r.mu.RUnlock()
-	if stmt != nil {
-		return stmt, nil
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if stmt := r.stmts[query]; stmt != nil {
+	defer r.mu.RUnlock()
+	return r.stmts[query]
+}
+
+// stmt returns the prepared form of a constant query. Preparing waits for a
+// connection: neither the lock may be held meanwhile, which whoever has a
+// connection may want, nor a connection by the caller.
+func (r *readers) stmt(query string) (*sql.Stmt, error) {
+	if stmt := r.known(query); stmt != nil {
 		return stmt, nil
 	}
 	stmt, err := r.db.Prepare(query)
-	if err == nil {
-		r.stmts[query] = stmt
+	if err != nil {
+		return nil, err
 	}
-	return stmt, err
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if other := r.stmts[query]; other != nil { // somebody was faster
+		return other, stmt.Close()
+	}
+	r.stmts[query] = stmt
+	return stmt, nil
 }
 
 // query runs a constant query, prepared once and kept. It takes no context: a

@@ -64,26 +64,42 @@ func (s *Store) resolve(address mail.Address) (r resolved, err error) {
 // snapshot has f look names up in one unchanging view of the directory.
 func (s *Store) snapshot(f func(names) error) error {
 	readers := s.readers.Load()
-	tx, err := readers.db.BeginTx(context.Background(), &sql.TxOptions{ReadOnly: true})
+	var missed []string
+	err := readers.within(func(tx *sql.Tx) error { return f(names{view{readers, tx, &missed}}) })
+	for _, query := range missed {
+		if _, err := readers.stmt(query); err != nil {
+			return fmt.Errorf("prepare: %w", err)
+		}
+	}
+	return err
+}
+
+// within gives f a connection that sees one state of the database.
+func (r *readers) within(f func(*sql.Tx) error) error {
+	tx, err := r.db.BeginTx(context.Background(), &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return fmt.Errorf("begin reading: %w", err)
 	}
 	defer tx.Rollback()
-	return f(names{view{readers, tx}})
+	return f(tx)
 }
 
 // A view is a querier that sees one state of the database.
 type view struct {
 	readers *readers
 	tx      *sql.Tx
+	missed  *[]string // queries to prepare once the view is closed
 }
 
+// query runs a query on the view's own connection. To prepare one for the pool
+// would take a second connection: with every view waiting for one, none would
+// ever be free.
 func (v view) query(query string, args ...any) (*sql.Rows, error) {
-	stmt, err := v.readers.stmt(query)
-	if err != nil {
-		return nil, err
+	if stmt := v.readers.known(query); stmt != nil {
+		return v.tx.Stmt(stmt).Query(args...)
 	}
-	return v.tx.Stmt(stmt).Query(args...)
+	*v.missed = append(*v.missed, query)
+	return v.tx.Query(query, args...)
 }
 
 // resolve works out where mail for an address goes. The answer has no
