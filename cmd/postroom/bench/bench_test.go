@@ -51,7 +51,7 @@ func TestMaildropFindsBrokenPromises(t *testing.T) {
 		j := newJournal()
 		r, content := j.compose("somebody@elsewhere.test", 2000)
 		j.taken(r, account, false)
-		j.answered(r, accepted, "250")
+		j.answered(r, accepted, "250", 0)
 		return j, newMaildrop(j, account), append([]byte(front), content...)
 	}
 	for _, tt := range []struct {

@@ -197,13 +197,13 @@ func (j *judge) start(ctx context.Context) error {
 }
 
 func (j *judge) verdict() error {
-	total, by := j.journal.counts(0)
+	all := j.journal.tally(0)
 	violations := j.journal.faults(0)
 	for _, v := range violations {
 		fmt.Fprintln(j.out, "VIOLATION:", v)
 	}
-	fmt.Fprintf(j.out, "%d messages: %d answered 250, %d refused, %d in doubt; %d deliveries at the sink; slowest start %v\n",
-		total, by[accepted], by[refused], by[inDoubt], len(j.journal.received), j.slowest.Round(time.Millisecond))
+	fmt.Fprintf(j.out, "%d messages: %v; %d recipients served at the sink; slowest start %v\n",
+		all.total, all, len(j.journal.outcome().received), j.slowest.Round(time.Millisecond))
 	if len(violations) > 0 {
 		return fmt.Errorf("%w: %d", errLost, len(violations))
 	}

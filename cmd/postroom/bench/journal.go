@@ -9,13 +9,15 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // A fate is what the server said at the end of a message.
 type fate int
 
 const (
-	inDoubt  fate = iota // no answer: it may be there or not
+	unsent   fate = iota // it didn't come to the message's first octet
+	inDoubt              // no answer: it may be there or not
 	accepted             // 250
 	refused              // 4xx or 5xx
 )
@@ -30,6 +32,7 @@ type record struct {
 	remote []string // recipients at the sink that RCPT took
 	fate   fate
 	reply  string
+	took   time.Duration // from the message's end to the reply
 }
 
 // A journal is the judge's own memory: what was sent and what was answered. It
@@ -78,10 +81,10 @@ func (j *journal) recipients(r *record) (local, remote []string) {
 }
 
 // answered writes down what was said at the message's end.
-func (j *journal) answered(r *record, f fate, reply string) {
+func (j *journal) answered(r *record, f fate, reply string, took time.Duration) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	r.fate, r.reply = f, reply
+	r.fate, r.reply, r.took = f, reply, took
 }
 
 func (j *journal) blame(format string, args ...any) {
@@ -97,15 +100,29 @@ func (j *journal) faults(n int) []string {
 	return slices.Clone(j.violations[n:])
 }
 
-// counts returns how many messages met which fate, from record number first on.
-func (j *journal) counts(first int) (total int, by map[fate]int) {
+// A tally says how many messages met which fate.
+type tally struct {
+	total   int // of the whole run
+	by      map[fate]int
+	slowest time.Duration // accept
+}
+
+// tally counts from record number first on.
+func (j *journal) tally(first int) tally {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	by = make(map[fate]int)
+	t := tally{total: len(j.records), by: make(map[fate]int)}
 	for _, r := range j.records[first:] {
-		by[r.fate]++
+		t.by[r.fate]++
+		t.slowest = max(t.slowest, r.took)
 	}
-	return len(j.records), by
+	return t
+}
+
+// String returns the counts in words.
+func (t tally) String() string {
+	return fmt.Sprintf("%d answered 250, %d refused, %d in doubt, slowest accept %v",
+		t.by[accepted], t.by[refused], t.by[inDoubt], t.slowest.Round(time.Millisecond))
 }
 
 // An outcome is what a journal knows when all is over.

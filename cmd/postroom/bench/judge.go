@@ -82,7 +82,7 @@ func (j *judge) judge(ctx context.Context) {
 
 // judgeEffort guards against a run that found nothing because nothing happened.
 func (j *judge) judgeEffort(outcome outcome) {
-	_, by := j.journal.counts(0)
+	by := j.journal.tally(0).by
 	collected := 0
 	for _, m := range j.drops {
 		collected += len(m.gone)
@@ -107,13 +107,13 @@ func (j *judge) holds(account string, r *record) bool {
 	return ok
 }
 
-// judgeRecord knows the three fates: accepted is everywhere, refused nowhere,
-// and what was never answered is either, but nothing between.
+// judgeRecord knows what each fate means: accepted is everywhere, refused and
+// unsent nowhere, and what was never answered is either, but nothing between.
 func (j *judge) judgeRecord(r *record, there, missing []string) {
 	switch {
 	case r.fate == accepted && len(missing) > 0:
 		j.journal.blame("message %d (%d octets) was answered %q and is LOST for %v", r.number, r.size, r.reply, missing)
-	case r.fate == refused && len(there) > 0:
+	case (r.fate == refused || r.fate == unsent) && len(there) > 0:
 		j.journal.blame("message %d was answered %q and is there for %v", r.number, r.reply, there)
 	case r.fate == inDoubt && len(there) > 0 && len(missing) > 0:
 		j.journal.blame("message %d, never answered, is there for %v and not for %v: half a commit", r.number, there, missing)

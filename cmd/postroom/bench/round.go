@@ -27,7 +27,7 @@ type moment struct {
 func (j *judge) round(ctx context.Context, n int) error {
 	moments := j.moments()
 	m := moments[(n-1)%len(moments)]
-	first, _ := j.journal.counts(0)
+	first := j.journal.tally(0).total
 	faults := len(j.journal.faults(0))
 	begin := time.Now()
 	killed, err := j.loadAndKill(ctx, m)
@@ -45,10 +45,8 @@ func (j *judge) round(ctx context.Context, n int) error {
 	if err := j.start(ctx); err != nil {
 		return err
 	}
-	_, by := j.journal.counts(first)
-	found := j.journal.faults(faults)
-	fmt.Fprintf(j.out, "round %2d: killed %s after %v; %d answered 250, %d refused, %d in doubt; %s\n", n, m.name,
-		killed.Sub(begin).Round(time.Millisecond), by[accepted], by[refused], by[inDoubt], verdictOf(found))
+	fmt.Fprintf(j.out, "round %2d: killed %s after %v; %v; %s\n", n, m.name,
+		killed.Sub(begin).Round(time.Millisecond), j.journal.tally(first), verdictOf(j.journal.faults(faults)))
 	return ctx.Err()
 }
 
@@ -212,7 +210,9 @@ func (j *judge) sendOne(c *SMTPClient, from string, submit bool, random *rand.Ra
 	recipients := j.recipients(r.number, submit, random)
 	taken, err := c.Begin(from, recipients...)
 	if err != nil {
-		j.journal.answered(r, refused, err.Error())
+		if unlessRefused(err) == nil {
+			j.journal.answered(r, refused, err.Error(), 0)
+		}
 		return unlessRefused(err)
 	}
 	for i, recipient := range recipients {
@@ -220,14 +220,15 @@ func (j *judge) sendOne(c *SMTPClient, from string, submit bool, random *rand.Ra
 			j.journal.taken(r, recipient, strings.HasSuffix(recipient, ".remote.test"))
 		}
 	}
-	reply, _, err := c.Data(DotStuff(content))
+	j.journal.answered(r, inDoubt, "", 0)
+	reply, took, err := c.Data(DotStuff(content))
 	switch refusal := (*SMTPError)(nil); {
 	case err == nil:
-		j.journal.answered(r, accepted, reply)
+		j.journal.answered(r, accepted, reply, took)
 	case errors.As(err, &refusal):
-		j.journal.answered(r, refused, refusal.Text)
+		j.journal.answered(r, refused, refusal.Text, took)
 	default:
-		j.journal.answered(r, inDoubt, err.Error())
+		j.journal.answered(r, inDoubt, err.Error(), 0)
 	}
 	return unlessRefused(err)
 }
