@@ -44,7 +44,7 @@ func (d *dnsTable) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr,
 // A site is one of ours: a store with the account alice@our.test, and a
 // dispatcher.
 type site struct {
-	t     *testing.T
+	t     testing.TB
 	store *sqlite.Store
 	alice store.Account
 	dns   *dnsTable
@@ -54,7 +54,7 @@ type site struct {
 	offset time.Duration // how far the clock is ahead
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t testing.TB) *site {
 	t.Helper()
 	s := &site{t: t, dns: &dnsTable{mx: map[string][]*net.MX{}, hosts: map[string][]netip.Addr{}}}
 	var err error
@@ -87,7 +87,7 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
-type testWriter struct{ t *testing.T }
+type testWriter struct{ t testing.TB }
 
 func (w testWriter) Write(p []byte) (int, error) {
 	if w.t.Context().Err() == nil {
@@ -119,7 +119,7 @@ func (s *site) mx(domain string, hosts ...netip.AddrPort) {
 	}
 }
 
-func address(t *testing.T, text string) mail.Address {
+func address(t testing.TB, text string) mail.Address {
 	t.Helper()
 	if text == "" {
 		return mail.Address{}

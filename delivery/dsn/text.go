@@ -64,7 +64,7 @@ func first(r Report, to Recipient) string {
 	if to.Words == "" {
 		return fmt.Sprintf("Your message could not be delivered to %s: %s.", address, strings.TrimSuffix(to.Detail, "."))
 	}
-	return fmt.Sprintf("Your message could not be delivered to %s: the receiving server refused it.", address)
+	return fmt.Sprintf("Your message could not be delivered to %s: the receiving server refused it, saying \"%s\".", address, printable(to.Words, 300))
 }
 
 func missing(to Recipient) string {
