@@ -130,7 +130,7 @@ func (s *session) notLoggedIn(err error) error {
 	switch {
 	case errors.Is(err, auth.ErrDenied):
 		status = statusAuthDenied
-		s.refuse("", []store.Event{s.rejection("", status, "login failed")})
+		s.refuse(s.attempted, []store.Event{s.rejection("", status, "login failed")})
 	case errors.Is(err, auth.ErrBusy):
 		status = statusAuthBusy
 	default:
@@ -147,7 +147,13 @@ func (s *session) welcome(account store.Account) {
 	s.untrack = s.Server.Auth.Track(account.ID, func() { c.interrupt(statusRevoked) })
 }
 
+// login checks a password. What was given for a name goes into the trace only
+// if it looks like one: people mistake the fields.
 func (s *session) login(name, password string) error {
+	s.attempted = ""
+	if address, err := mail.ParseAddress(name); err == nil {
+		s.attempted = address.String()
+	}
 	account, err := s.Server.Auth.Login(s.ctx, auth.Attempt{
 		Login: name, Password: password, Client: s.client, Protocol: s.Name,
 	})

@@ -155,7 +155,7 @@ func (s *session) greet(verb, name string) {
 		s.conn.say(statusHelo)
 		return
 	}
-	s.helo, s.esmtp = name, verb == "EHLO"
+	s.helo, s.esmtp = strings.ToValidUTF8(name, "?"), verb == "EHLO"
 	if !s.esmtp {
 		s.conn.own = []byte("250 " + s.Hostname + "\r\n")
 	} else {

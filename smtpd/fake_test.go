@@ -33,7 +33,6 @@ type fakeMail struct {
 	secret store.Secret
 	nextID atomic.Int64
 	full   atomic.Bool
-	panics atomic.Bool
 	fail   atomic.Pointer[error]
 	hold   chan struct{} // Accept waits for it, if set
 

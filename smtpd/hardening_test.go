@@ -261,12 +261,13 @@ func TestBadLoginsEndASession(t *testing.T) {
 	h := serve(t, submission, func(s *Server) { s.RequireTLS = false })
 	c := h.open(t)
 	for range maxBadLogins {
-		c.do("AUTH PLAIN "+plainResponse("nobody", "x"), "535 5.7.8")
+		c.do("AUTH PLAIN "+plainResponse("nobody@example.test", "x"), "535 5.7.8")
 	}
 	c.expect("421 4.7.0")
 	c.expectEnd()
-	if n := len(h.mail.refusals()); n != maxBadLogins {
-		t.Errorf("%d refusals noted", n)
+	r := h.mail.refusals()
+	if len(r) != maxBadLogins || r[0].From != "nobody@example.test" || r[0].Events[0].Reason != "login failed" {
+		t.Errorf("refusals: %+v", r)
 	}
 }
 

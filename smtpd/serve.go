@@ -158,7 +158,7 @@ func (l *listener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		r := l.run
-		if !r.admission.enter(r.limits.Connections) {
+		if !r.admission.enter(addrOf(raw), r.limits.Connections) {
 			raw.Close()
 			continue
 		}
@@ -170,7 +170,7 @@ func (l *listener) Accept() (net.Conn, error) {
 func (r *run) newSession(raw net.Conn) *conn {
 	c := newConn(raw, &r.limits)
 	c.own = []byte{} // go-smtp greets too early
-	c.session = &session{run: r, conn: c, ctx: r.base, log: r.logger}
+	c.session = &session{run: r, conn: c, ctx: r.base, log: r.logger.With("session", r.sessions.Add(1))}
 	c.release = func() {
 		c.session.leave()
 		r.remove(c)

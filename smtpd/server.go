@@ -12,6 +12,7 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"postroom/smtpd/policy"
@@ -62,6 +63,7 @@ type Server struct {
 	Now func() time.Time // nil: time.Now
 
 	admission admission
+	sessions  atomic.Int64
 }
 
 // Limits bound what one client can make the server do. A zero field means its

@@ -45,8 +45,9 @@ type session struct {
 	distrusted bool
 	esmtp      bool
 
-	account store.Account // zero until AUTH
-	untrack func()
+	account   store.Account // zero until AUTH
+	attempted string        // the address that last tried to log in
+	untrack   func()
 
 	verb, argument string // of the command that is being handled
 	mail           *transaction
@@ -168,8 +169,8 @@ func (s *session) reply(err error, ok mail.Status) error {
 		return nil
 	}
 	status := statusFor(err)
-	if status.Code == 451 || status == statusDiskFull {
-		s.log.Error("mail not taken", "status", status.Error(), "err", err)
+	if isTrouble(err) {
+		s.log.Error("our own trouble", "status", status.Error(), "err", err)
 	}
 	return &smtp.SMTPError{Code: status.Code, EnhancedCode: status.Enhanced, Message: status.Text}
 }
@@ -186,6 +187,7 @@ func appendStatus(b []byte, s mail.Status) []byte {
 
 // Reset forgets the transaction. It is part of smtp.Session.
 func (s *session) Reset() {
+	defer func() { s.caught(recover()) }()
 	if s.mail != nil && len(s.mail.rejected) > 0 {
 		s.refuse(s.mail.envelope.Sender.String(), s.mail.rejected)
 	}

@@ -26,7 +26,7 @@ func (s *session) start() error {
 	if err := s.meet(); err != nil {
 		return err
 	}
-	s.log = s.log.With("session", s.Name, "remote", s.client.String())
+	s.log = s.log.With("remote", s.client.String())
 	welcome := s.admission.identify(s.client, &s.limits)
 	s.identified = true
 	if s.ImplicitTLS {

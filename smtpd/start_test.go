@@ -129,6 +129,22 @@ func TestConnectionsInAll(t *testing.T) {
 	}
 }
 
+func TestFarTooManyConnections(t *testing.T) {
+	var a admission
+	client := netip.MustParseAddr("198.51.100.7")
+	for range 2*5 + 10 {
+		if !a.enter(client, 5) {
+			t.Fatal("refused one that could be told why")
+		}
+	}
+	if a.enter(client, 5) {
+		t.Error("took one more than that")
+	}
+	if !a.enter(netip.MustParseAddr("127.0.0.1"), 5) {
+		t.Error("loopback is not exempt")
+	}
+}
+
 func TestTooManyOverTLS(t *testing.T) {
 	h := serve(t, submission, trustLoopback, func(s *Server) {
 		s.ImplicitTLS, s.Limits.ConnectionsPerAddress = true, 1

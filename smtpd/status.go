@@ -87,6 +87,13 @@ func statusFor(err error) mail.Status {
 	return mail.StatusOf(err)
 }
 
+// isTrouble reports whether err is a fault of our own, not an answer that
+// somebody chose.
+func isTrouble(err error) bool {
+	var chosen mail.Status
+	return !errors.As(err, &chosen) && statusFor(err).Code == 451
+}
+
 // mayNotSend is the refusal to send in the name of address.
 func mayNotSend(address string) mail.Status {
 	return mail.Status{Code: 550, Enhanced: [3]int{5, 7, 1}, Text: "You may not send as <" + printable(address) + ">"}

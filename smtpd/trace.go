@@ -14,10 +14,10 @@ func (s *session) protocol(utf8 bool) string {
 	switch {
 	case utf8:
 		word = "UTF8SMTP"
-	case !s.esmtp:
-		word = "SMTP"
+	case !s.esmtp && s.conn.tls == nil && !s.submitting():
+		return "SMTP"
 	}
-	if s.conn.tls != nil && s.esmtp {
+	if s.conn.tls != nil {
 		word += "S"
 	}
 	if s.submitting() {
