@@ -238,6 +238,20 @@ func tallyOf(fates []fate) []tally {
 	return t
 }
 
+// forAll says where a message is that has the same fate for all its recipients.
+var forAll = map[state]string{
+	isBounced:   "It could not be delivered to any of its %d recipients; its sender was told.",
+	isHeld:      "It is held in the queue for all %d recipients until it is released.",
+	isDeferred:  "It waits in the queue for all %d recipients, after attempts that failed for now.",
+	isWaiting:   "It waits in the queue for all %d recipients.",
+	isRefused:   "It was refused for all %d recipients and never became ours.",
+	isCancelled: "It was taken out of the queue for all %d recipients.",
+	isSent:      "Other servers took it for all %d recipients.",
+	inMaildrop:  "It is in the maildrops of all %d recipients and has not been collected yet.",
+	isCollected: "All %d recipients have collected it; it is still in their maildrops.",
+	isDeleted:   "It has been deleted from the maildrops of all %d recipients.",
+}
+
 // whereabouts says in one sentence where a message is now.
 func whereabouts(fates []fate, now time.Time) string {
 	switch len(fates) {
@@ -251,8 +265,8 @@ func whereabouts(fates []fate, now time.Time) string {
 	for i, t := range counts {
 		parts[i] = fmt.Sprintf("%d %s", t.N, t.State)
 	}
-	if len(counts) == 1 {
-		return fmt.Sprintf("All %d recipients: %s.", len(fates), counts[0].State)
+	if len(counts) == 1 && forAll[counts[0].State] != "" {
+		return fmt.Sprintf(forAll[counts[0].State], len(fates))
 	}
 	return fmt.Sprintf("%d recipients: %s.", len(fates), strings.Join(parts, ", "))
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"html/template"
 	"net/url"
 	"strconv"
 	"strings"
@@ -74,8 +75,7 @@ func octets(n int64) string {
 	for f >= 999.5 && i < len(units)-1 {
 		f, i = f/1000, i+1
 	}
-	switch {
-	case i == 0 || f >= 99.5:
+	if i == 0 || f >= 99.95 {
 		return fmt.Sprintf("%.0f %s", f, units[i])
 	}
 	return strings.TrimSuffix(fmt.Sprintf("%.1f", f), ".0") + " " + units[i]
@@ -97,6 +97,11 @@ func plural(n int64, one, many string) string {
 		return "1 " + one
 	}
 	return number(n) + " " + many
+}
+
+// mailbox writes an address so that a narrow column breaks it behind the @.
+func mailbox(address string) template.HTML {
+	return template.HTML(strings.ReplaceAll(template.HTMLEscapeString(address), "@", "@<wbr>"))
 }
 
 // URLs of the pages about one thing.

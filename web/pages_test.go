@@ -181,7 +181,7 @@ func TestQueue(t *testing.T) {
 	b.follow(b.post("/queue", "message", one, "do", "hold", "back", "/queue?domain=two.example")).
 		has(t, http.StatusOK, "2 recipients are held", "when it is released", "for two.example")
 	b.get("/").has(t, http.StatusOK, "2 recipients in the queue are held and not sent.")
-	b.get(messageURL(one)).has(t, http.StatusOK, "All 2 recipients: held.")
+	b.get(messageURL(one)).has(t, http.StatusOK, "It is held in the queue for all 2 recipients")
 	b.follow(b.post("/queue", "message", one, "do", "release")).has(t, http.StatusOK, "2 recipients are released")
 	b.follow(b.post("/queue", "domain", "one.example", "do", "retry")).has(t, http.StatusOK, "2 recipients are due now")
 	b.follow(b.post("/queue", "scope", "all", "do", "hold")).has(t, http.StatusOK, "3 recipients are held")

@@ -43,6 +43,7 @@ func (p *pages) funcs() template.FuncMap {
 	return template.FuncMap{
 		"asset":    p.assetURL,
 		"moment":   func(at time.Time) moment { return newMoment(at, p.Now()) },
+		"mailbox":  mailbox,
 		"octets":   octets,
 		"number":   number,
 		"plural":   plural,

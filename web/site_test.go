@@ -158,7 +158,8 @@ func (b *browser) do(method, path string, body io.Reader) answer {
 	b.s.must(err)
 	content, err := io.ReadAll(res.Body)
 	b.s.must(errors.Join(err, res.Body.Close()))
-	return answer{res.StatusCode, res.Header, res.Header.Get("Location"), string(content)}
+	text := strings.ReplaceAll(string(content), "<wbr>", "") // where a line may break
+	return answer{res.StatusCode, res.Header, res.Header.Get("Location"), text}
 }
 
 // follow gets the page that an answer sends the browser to.

@@ -52,7 +52,7 @@ func timeline(events []store.Event, now time.Time) []step {
 	steps := make([]step, len(events))
 	for i, e := range events {
 		steps[i] = stepOf(e, now)
-		if i > 0 && e.Reply == events[i-1].Reply { // the attempt just said it
+		if i > 0 && e.Kind != store.Attempt && e.Reply == events[i-1].Reply { // the attempt just said it
 			steps[i].Reply = ""
 		}
 		if i == 0 || !sameDay(steps[i].At.At, steps[i-1].At.At) {
