@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -10,7 +13,10 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
+
 	"postroom/store/admin"
+	"postroom/store/sqlite"
 )
 
 // A place is a data folder and a way to run commands on it.
@@ -269,6 +275,41 @@ func TestControlSocket(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(p.data, ".control-*"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// A data folder that somebody has who doesn't answer is left alone.
+func TestLockedData(t *testing.T) {
+	p := newPlace(t)
+	held, err := sqlite.Open(t.Context(), sqlite.Options{Dir: p.data})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	if got := p.fails(statusFailed, "", "domain", "list"); !strings.Contains(got, p.data+" is in use by another postroom") {
+		t.Errorf("got %s", got)
+	}
+}
+
+// A command that finds another at work waits for it.
+func TestCommandsAtOnce(t *testing.T) {
+	p := newPlace(t)
+	var group errgroup.Group
+	for i := range 4 {
+		group.Go(func() error {
+			var out, errs bytes.Buffer
+			s := &shell{in: strings.NewReader(""), out: &out, err: &errs, environ: p.env}
+			if run(t.Context(), []string{"domain", "add", fmt.Sprintf("example%d.org", i)}, s) != statusDone {
+				return errors.New(errs.String())
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Error(err)
+	}
+	if got := p.do("", "domain", "list"); strings.Count(got, "example") != 4 {
+		t.Errorf("got\n%s", got)
 	}
 }
 

@@ -12,9 +12,9 @@ import (
 	"postroom/store"
 )
 
-// lockPatience is how long a command waits for a data folder that is in use by a
-// server that starts or stops, or by another command.
-const lockPatience = 5 * time.Second
+// lockPatience is how long to wait for a data folder that somebody else is about
+// to leave.
+const lockPatience = 3 * time.Second
 
 // ask runs one operation: in the server if one is running, else in this process.
 func ask[Res any](ctx context.Context, s *shell, name string, req any) (Res, error) {
@@ -39,8 +39,7 @@ func (s *shell) connect(ctx context.Context) (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	deadline := time.Now().Add(lockPatience)
-	for {
+	for waited := newPatience(); ; {
 		if c, err := dialControl(ctx, conf.Data); err == nil {
 			return overSocket(c), nil
 		}
@@ -48,15 +47,22 @@ func (s *shell) connect(ctx context.Context) (*connection, error) {
 		if err == nil {
 			return inProcess(p), nil
 		}
-		if !errors.Is(err, store.ErrLocked) || time.Now().After(deadline) {
+		if !errors.Is(err, store.ErrLocked) || !waited.more(ctx) {
 			return nil, err
 		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(20 * time.Millisecond):
-		}
 	}
+}
+
+// A patience waits for a data folder that is in use by a server that starts or
+// stops, or by a command.
+type patience struct{ until time.Time }
+
+func newPatience() patience { return patience{time.Now().Add(lockPatience)} }
+
+// more waits a little and reports whether it is worth another try.
+func (p patience) more(ctx context.Context) bool {
+	wait(ctx, 20*time.Millisecond)
+	return ctx.Err() == nil && time.Now().Before(p.until)
 }
 
 // overSocket speaks to a running server on c.

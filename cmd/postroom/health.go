@@ -79,12 +79,11 @@ func newMonitor(l ledger) *monitor {
 }
 
 // watch returns p with its connections counted.
-func (m *monitor) watch(p port, gateway *gatewayWatch) *watched {
+func (m *monitor) watch(p port) *watched {
 	return &watched{
 		Listener: p.Listener,
 		open:     m.open.WithLabelValues(p.service),
 		accepted: m.accepted.WithLabelValues(p.service),
-		gateway:  gateway,
 	}
 }
 

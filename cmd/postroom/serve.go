@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"postroom/pop3d"
+	"postroom/store"
 )
 
 // serveCmd runs the server.
@@ -101,11 +102,27 @@ func (sv *server) run(ctx context.Context) error {
 	}
 	defer func() { closeAll(sv.ports) }()
 
-	if sv.program, err = openProgram(ctx, conf, sv.log); err != nil {
+	if sv.program, err = sv.open(ctx, conf); err != nil {
 		return err
 	}
 	err = sv.serve(ctx, conf)
 	return errors.Join(err, sv.program.close())
+}
+
+// open opens the store, and waits for a command that has it.
+func (sv *server) open(ctx context.Context, conf *Config) (*program, error) {
+	for waited := newPatience(); ; {
+		p, err := openProgram(ctx, conf, sv.log)
+		if !errors.Is(err, store.ErrLocked) {
+			return p, err
+		}
+		if second := refuseSecond(ctx, conf); second != nil {
+			return nil, second
+		}
+		if !waited.more(ctx) {
+			return nil, err
+		}
+	}
 }
 
 // serve runs with the store open.
@@ -120,13 +137,18 @@ func (sv *server) serve(ctx context.Context, conf *Config) error {
 	gateway := &gatewayWatch{trusted: conf.Listen.ProxyTrusted, log: sv.log}
 	for _, p := range sv.ports {
 		if isMail(p.service) {
-			sv.gates = append(sv.gates, &gate{service: p.service, l: sv.monitor.watch(p, gateway), log: sv.log})
+			l := sv.monitor.watch(p)
+			if p.service == "smtp" {
+				l.gateway = gateway
+			}
+			sv.gates = append(sv.gates, &gate{service: p.service, l: l, log: sv.log})
 		}
 	}
 	control, err := listenControl(conf.Data)
 	if err != nil {
 		return err
 	}
+	defer os.Remove(filepath.Join(conf.Data, socketName))
 	defer control.Close()
 	if err := sv.welcome(ctx); err != nil {
 		return err

@@ -119,7 +119,7 @@ func (sv *server) webServices() []service {
 	var list []service
 	handler := pages.Handler()
 	for _, p := range byService(sv.ports, "web") {
-		l := sv.monitor.watch(p, nil)
+		l := sv.monitor.watch(p)
 		list = append(list, service{"web", func(ctx context.Context) error { return serveHTTP(ctx, l, handler, sv.log, time.Minute) }})
 	}
 	for _, p := range byService(sv.ports, "metrics") {
