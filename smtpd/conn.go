@@ -22,6 +22,7 @@ type conn struct {
 	net.Conn // the network's, or TLS over it
 	raw      net.Conn
 	limits   *Limits
+	memory   *buffers
 	in       input
 	out      []byte
 	session  *session
@@ -42,8 +43,8 @@ type conn struct {
 // maxReplies is how much is buffered for a client that pipelines.
 const maxReplies = 16 << 10
 
-func newConn(raw net.Conn, limits *Limits) *conn {
-	c := &conn{Conn: raw, raw: raw, limits: limits}
+func newConn(raw net.Conn, limits *Limits, memory *buffers) *conn {
+	c := &conn{Conn: raw, raw: raw, limits: limits, memory: memory}
 	c.in.buf = c.in.small[:]
 	return c
 }
@@ -151,7 +152,7 @@ func (c *conn) fill(deadline time.Time, late mail.Status) error {
 // errBareControl after consuming the line; or with errEnded. A line has as much
 // time from its first octet as the client had to send that.
 func (c *conn) readLine() ([]byte, error) {
-	c.in.shrink()
+	c.in.shrink(c.memory)
 	var begun time.Time
 	for {
 		if line, ok, err := c.in.line(); ok {
@@ -227,7 +228,7 @@ func (c *conn) Close() error {
 	err := c.Conn.Close()
 	if c.in.large != nil {
 		c.in.discard()
-		c.in.shrink()
+		c.in.shrink(c.memory)
 	}
 	c.release()
 	return err

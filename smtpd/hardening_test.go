@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -199,6 +200,7 @@ func TestErrorsOfTheStore(t *testing.T) {
 		want string
 	}{
 		"a full disk":        {fmt.Errorf("commit: %w", store.ErrDiskFull), "452 4.3.1"},
+		"a full spool":       {fmt.Errorf("spool: %w", syscall.ENOSPC), "452 4.3.1"},
 		"a disabled account": {fmt.Errorf("accept: %w", store.ErrDisabled), "550 5.7.1"},
 		"a status":           {fmt.Errorf("x: %w", statusLoop), "554 5.4.6"},
 		"anything else":      {errors.New("secret detail"), "451 4.3.0 Local error, please try again later"},

@@ -3,7 +3,6 @@ package smtpd
 import (
 	"bytes"
 	"errors"
-	"sync"
 )
 
 // Sizes of the buffers that a connection reads into. An idle session has the
@@ -92,25 +91,23 @@ func (in *input) space() []byte {
 	return in.buf[in.w:]
 }
 
-var largeBuffers = sync.Pool{New: func() any { return new([largeBuffer]byte) }}
-
-// grow changes to a large buffer, for the time of a message.
-func (in *input) grow() {
+// grow changes to a large buffer, for the time of a message. shrink takes it back.
+func (in *input) grow(from *buffers) {
 	if in.large != nil {
 		return
 	}
-	in.large = largeBuffers.Get().(*[largeBuffer]byte)
+	in.large = from.large()
 	in.w = copy(in.large[:], in.pending())
 	in.r, in.buf = 0, in.large[:]
 }
 
 // shrink changes back to the small buffer once what is pending fits.
-func (in *input) shrink() {
+func (in *input) shrink(to *buffers) {
 	if in.large == nil || in.w-in.r > smallBuffer/2 {
 		return
 	}
 	in.w = copy(in.small[:], in.pending())
 	in.r, in.buf = 0, in.small[:]
-	largeBuffers.Put(in.large)
+	to.inputs.Put(in.large)
 	in.large = nil
 }

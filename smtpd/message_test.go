@@ -72,6 +72,32 @@ func TestTextIsKeptOctetForOctet(t *testing.T) {
 	}
 }
 
+func TestScarceMemory(t *testing.T) {
+	h := serve(t)
+	h.memory.held.Store(maxSpoolMemory)
+	c := h.open(t)
+	for name, text := range map[string]string{
+		"a large message": "a: b\r\n\r\n" + strings.Repeat(strings.Repeat("x", 70)+"\r\n", 4000),
+		"a large header":  strings.Repeat("A: "+strings.Repeat("x", 70)+"\r\n", 3000) + "\r\n" + strings.Repeat("x\r\n", 30000),
+	} {
+		if h.take(t, c, text) != text {
+			t.Errorf("%s was changed", name)
+		}
+	}
+	if held := h.memory.held.Load(); held != maxSpoolMemory {
+		t.Errorf("%d octets are held", held-maxSpoolMemory)
+	}
+}
+
+func TestNoSpoolFolder(t *testing.T) {
+	h := serve(t, func(s *Server) { s.SpoolDir = "/nonexistent" })
+	c := h.open(t)
+	c.within("alice@example.test")
+	c.send("a: b\r\n\r\n" + strings.Repeat("x\r\n", 200000) + ".\r\n")
+	c.expect("451 4.3.0 Local error")
+	h.take(t, c, "a: b\r\n\r\nsmall\r\n")
+}
+
 // TestTextArrivesInPieces sends dots and line ends so that reads cut them.
 func TestTextArrivesInPieces(t *testing.T) {
 	text := "a: b\r\n\r\n.\r\n..x\r\ny\r\n.z\r\n"

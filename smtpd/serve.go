@@ -168,7 +168,7 @@ func (l *listener) Accept() (net.Conn, error) {
 
 // newSession makes the session of a connection, which begins at its first Read.
 func (r *run) newSession(raw net.Conn) *conn {
-	c := newConn(raw, &r.limits)
+	c := newConn(raw, &r.limits, &r.memory)
 	c.own = []byte{} // go-smtp greets too early
 	c.session = &session{run: r, conn: c, ctx: r.base, log: r.logger.With("session", r.sessions.Add(1))}
 	c.release = func() {

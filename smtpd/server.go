@@ -63,7 +63,8 @@ type Server struct {
 	Now func() time.Time // nil: time.Now
 
 	admission admission
-	sessions  atomic.Int64
+	sessions  atomic.Int64 // ever, to number them
+	memory    buffers
 }
 
 // Limits bound what one client can make the server do. A zero field means its

@@ -117,6 +117,14 @@ func (s *session) caught(v any) bool {
 	return true
 }
 
+// guard turns a panic into the end of the session. It is deferred by what
+// go-smtp calls.
+func (s *session) guard(err *error) {
+	if s.caught(recover()) {
+		*err = errStopped
+	}
+}
+
 // wrote counts replies that mean trouble, and ends the session when there are
 // too many.
 func (s *session) wrote(reply []byte) {

@@ -1,11 +1,11 @@
 package smtpd
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"sync"
 )
 
 // spoolMemory is how much of a message is kept in memory; the rest goes to a
@@ -16,36 +16,18 @@ const spoolMemory = 256 << 10
 // beginning in memory, the rest in a file that has no name, so that a crash
 // leaves nothing behind.
 type spool struct {
-	dir   string
-	limit int64 // octets that are kept; beyond it they are counted only
-	head  []byte
-	class int // of head's buffer
-	file  *os.File
-	size  int64 // of everything written, kept or not
-	err   error
+	dir    string
+	limit  int64 // octets that are kept; beyond it they are counted only
+	memory *buffers
+	head   []byte
+	class  int // of head's buffer
+	file   *os.File
+	size   int64 // of everything written, kept or not
+	err    error
 }
 
-// spoolClasses are the sizes that head grows through.
-var spoolClasses = [...]int{16 << 10, 64 << 10, spoolMemory}
-
-var spoolBuffers [len(spoolClasses)]sync.Pool
-
-func newSpool(dir string, limit int64) *spool {
-	sp := &spool{dir: dir, limit: limit}
-	sp.head = getBuffer(0)
-	return sp
-}
-
-func getBuffer(class int) []byte {
-	if b, ok := spoolBuffers[class].Get().(*[]byte); ok {
-		return (*b)[:0]
-	}
-	return make([]byte, 0, spoolClasses[class])
-}
-
-func putBuffer(class int, b []byte) {
-	b = b[:0]
-	spoolBuffers[class].Put(&b)
+func newSpool(dir string, limit int64, memory *buffers) *spool {
+	return &spool{dir: dir, limit: limit, memory: memory, head: memory.spool(0)}
 }
 
 // tooLarge reports whether more was written than the limit allows.
@@ -67,15 +49,24 @@ func (sp *spool) Write(b []byte) (int, error) {
 
 // writeHead fills the memory and returns what didn't fit.
 func (sp *spool) writeHead(b []byte) (rest []byte) {
-	for len(sp.head)+len(b) > cap(sp.head) && sp.class < len(spoolClasses)-1 {
-		larger := append(getBuffer(sp.class+1), sp.head...)
-		putBuffer(sp.class, sp.head)
+	for len(sp.head)+len(b) > cap(sp.head) && sp.mayGrow() {
+		larger := append(sp.memory.spool(sp.class+1), sp.head...)
+		sp.memory.putSpool(sp.class, sp.head)
 		sp.head = larger
 		sp.class++
 	}
 	n := min(len(b), cap(sp.head)-len(sp.head))
 	sp.head = append(sp.head, b[:n]...)
 	return b[n:]
+}
+
+// mayGrow reports whether there is a larger buffer for the beginning, and memory
+// for it unless the header has not ended.
+func (sp *spool) mayGrow() bool {
+	if sp.class == len(spoolClasses)-1 || sp.file != nil {
+		return false
+	}
+	return sp.class < len(spoolClasses)-2 || !sp.memory.scarce() || !bytes.Contains(sp.head, []byte("\r\n\r\n"))
 }
 
 func (sp *spool) writeFile(b []byte) error {
@@ -100,7 +91,7 @@ func (sp *spool) close() {
 	if sp.head == nil {
 		return
 	}
-	putBuffer(sp.class, sp.head)
+	sp.memory.putSpool(sp.class, sp.head)
 	sp.head = nil
 	if sp.file != nil {
 		sp.file.Close()
