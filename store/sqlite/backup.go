@@ -84,9 +84,14 @@ func sameDisk(a, b string) bool {
 	return unix.Stat(a, &sa) == nil && unix.Stat(b, &sb) == nil && sa.Dev == sb.Dev
 }
 
-// unpin lets the WAL start again, and gives back what it has grown by.
+// unpin lets the WAL start again, and gives back what it has grown by. Most of it
+// is moved into the database beside the writer, so that little is left to do
+// while the writer waits.
 func (s *Store) unpin() {
 	s.checks.pinned.Store(false)
+	if err := s.checks.passive(context.Background(), s.checkDB.Load()); err != nil {
+		s.log.Warn("checkpoint after backup failed", "err", err)
+	}
 	s.checks.truncate.Store(true)
 	err := s.write(context.Background(), 0, func(*tx) error { return nil })
 	if err != nil && !errors.Is(err, store.ErrClosed) {
