@@ -39,16 +39,31 @@ func (r *run) room() (limit int, busy []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for domain, n := range r.domains {
-		if n >= maxClaimedDomain {
+		if n >= r.perDomain() {
 			busy = append(busy, domain)
 		}
 	}
 	r.left, r.full = busy, false
-	if r.stuck || r.claimed >= maxClaimed {
+	if r.stuck || r.claimed >= r.window() {
 		r.full = true
 		return 0, nil
 	}
-	return min(claimSize, maxClaimed-r.claimed), busy
+	return min(claimSize, r.window()-r.claimed), busy
+}
+
+// window is how many items are claimed at a time: the backlog stays in the
+// queue.
+func (r *run) window() int { return max(1000, 20*r.d.Concurrency) }
+
+// perDomain is how many of them may be for one recipient domain: a few that
+// hang can't fill the window.
+func (r *run) perDomain() int { return min(max(maxPerWork, 20*r.d.PerDestination), 500) }
+
+// halfFull reports whether a claim can wait: each looks at all that is claimed.
+func (r *run) halfFull() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.claimed > r.window()/2
 }
 
 // news returns when the earliest item that was settled comes due again, and
@@ -56,9 +71,9 @@ func (r *run) room() (limit int, busy []string) {
 func (r *run) news() (retry time.Time, more bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	more = r.full && !r.stuck && r.claimed <= maxClaimed/2
+	more = r.full && !r.stuck && r.claimed <= r.window()/2
 	for _, domain := range r.left {
-		more = more || r.domains[domain] <= maxClaimedDomain/2
+		more = more || r.domains[domain] <= r.perDomain()/2
 	}
 	return r.nextRetry, more
 }
@@ -94,9 +109,11 @@ func (r *run) take(works []*work) {
 	}
 }
 
-// list makes a destination ready, if it is.
+// list makes a destination ready, if it is. Its first connection shows whether
+// anybody is there; for each that stands, another one may follow.
 func (b *books) list(dest *destination) {
-	if !dest.listed && len(dest.waiting) > 0 && dest.jobs < dest.limit {
+	jobs := min(dest.limit, max(1, 2*dest.connected))
+	if !dest.listed && len(dest.waiting) > 0 && dest.jobs < jobs {
 		dest.listed = true
 		b.ready = append(b.ready, dest)
 	}
@@ -209,6 +226,8 @@ func (r *run) connect(j *job, connected bool) {
 	j.connected = connected
 	if connected {
 		j.dest.connected++
+		r.list(j.dest)
+		r.signal()
 	} else {
 		j.dest.connected--
 	}

@@ -12,12 +12,11 @@ import (
 	"postroom/store"
 )
 
-// Bounds of what is claimed from the queue at a time: the backlog stays there.
-const (
-	maxClaimed       = 2000 // items
-	maxClaimedDomain = 500  // items of one recipient domain
-	claimSize        = 500  // items of one Claim
-)
+// claimSize is how many items are claimed in one step.
+const claimSize = 500
+
+// patience is how long a claim waits while there is enough to do.
+const patience = 200 * time.Millisecond
 
 // recheck is how long the loop sleeps at most while it knows of nothing that
 // comes due: a safety net, no wake-up is known to be missed.
@@ -120,7 +119,11 @@ func (r *run) loop(ctx, working context.Context) {
 		case <-ctx.Done():
 			return
 		case <-r.d.Queue.QueueChanged():
-			r.claim(ctx, due)
+			if r.halfFull() {
+				due.notAfter(r.d.Now().Add(patience))
+			} else {
+				r.claim(ctx, due)
+			}
 		case <-due.timer.C:
 			r.claim(ctx, due)
 		case <-r.wake:
