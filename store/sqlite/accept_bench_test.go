@@ -78,3 +78,39 @@ func benchmarkOne(b *testing.B, s *Store, account store.AccountID, text []byte) 
 		b.Error(err)
 	}
 }
+
+// BenchmarkEntries takes the snapshot of a maildrop with 100,000 messages.
+func BenchmarkEntries(b *testing.B) {
+	s, err := Open(b.Context(), Options{Dir: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	account := fill(b, s, 1)[0]
+	if err := s.loadUsage(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	benchmarkOne(b, s, account, []byte("x"))
+	err = s.write(b.Context(), 0, func(tx *tx) error {
+		for _, query := range []string{
+			`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
+			INSERT INTO message SELECT m.id + i, at, sender, header_id, eight_bit, utf8, ret, envid, account, size, place, first_chunk, 0
+			FROM n, message m`,
+			`INSERT INTO entry SELECT 1, id, randomblob(12), 'u@example.org', size FROM message WHERE chunks = 0`,
+		} {
+			if _, err := tx.exec(query); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if entries, err := s.Entries(b.Context(), account); err != nil || len(entries) != 100_001 {
+			b.Fatal(len(entries), err)
+		}
+	}
+}
