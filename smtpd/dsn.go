@@ -61,7 +61,7 @@ func parseOriginal(s string) (original string, ok bool) {
 		decode = decodeUTF8Address
 	}
 	address, ok := decode(encoded)
-	return kind + ";" + address, ok
+	return strings.ToLower(kind) + ";" + address, ok
 }
 
 // decodeXtext decodes xtext (RFC 3461 4). It takes nothing but what decodes to

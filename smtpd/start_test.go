@@ -212,6 +212,18 @@ func TestStop(t *testing.T) {
 	<-h.done
 }
 
+func TestStopOverTLS(t *testing.T) {
+	h := serve(t)
+	for range 2 {
+		c := h.open(t)
+		c.startTLS()
+		c.do("EHLO client.test", "250")
+		defer c.expectEnd()
+		defer c.expect("421 4.3.2")
+	}
+	h.stop()
+}
+
 func TestStopWaitsNoLongerThanGrace(t *testing.T) {
 	h := serve(t, func(s *Server) { s.Limits.Grace = 50 * time.Millisecond })
 	c := h.open(t)
