@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	smtp "github.com/emersion/go-smtp"
@@ -185,12 +186,13 @@ func (s *session) reply(err error, ok mail.Status) error {
 
 // appendStatus appends s as a reply line.
 func appendStatus(b []byte, s mail.Status) []byte {
-	b = fmt.Appendf(b, "%d ", s.Code)
+	b = append(strconv.AppendInt(b, int64(s.Code), 10), ' ')
 	if s.Enhanced != [3]int{} {
-		b = fmt.Appendf(b, "%d.%d.%d ", s.Enhanced[0], s.Enhanced[1], s.Enhanced[2])
+		for i, n := range s.Enhanced {
+			b = append(strconv.AppendInt(b, int64(n), 10), ".. "[i])
+		}
 	}
-	b = append(b, printable(s.Text)...)
-	return append(b, "\r\n"...)
+	return append(append(b, printable(s.Text)...), "\r\n"...)
 }
 
 // Reset forgets the transaction. It is part of smtp.Session.
