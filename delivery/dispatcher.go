@@ -20,7 +20,7 @@ import (
 // ErrOffline is what a Resolver or a Dialer returns, wrapped or not, when it is
 // not allowed to reach the host. The mail waits in the queue, with the error's
 // own text as its last reply.
-var ErrOffline = errors.New("nothing outside of this machine is contacted")
+var ErrOffline = errors.New("nothing outside of this machine is contacted, so this waits here")
 
 // Queue is the part of the store that sending needs.
 type Queue interface {

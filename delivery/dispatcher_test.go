@@ -197,7 +197,7 @@ func TestWhatWaits(t *testing.T) {
 			s.dns.err = &net.DNSError{Err: "server answered SERVFAIL", Name: "there.test", IsTemporary: true}
 		}, "lookup there.test: server answered SERVFAIL"},
 		{"a host that refuses connections", func(s *site) { s.mx("there.test", refused) }, "connect to mx1.there.test (127.0.0.9): connection refused"},
-		{"what may not be looked up", func(s *site) { s.dns.err = fmt.Errorf("local mode: %w", ErrOffline) }, "local mode: nothing outside of this machine is contacted"},
+		{"what may not be looked up", func(s *site) { s.dns.err = fmt.Errorf("local mode: %w", ErrOffline) }, "local mode: nothing outside of this machine is contacted, so this waits here"},
 		{"a host better than ourselves that is down", func(s *site) {
 			s.mx("there.test", refused)
 			s.dns.mx["there.test"] = append(s.dns.mx["there.test"], &net.MX{Host: s.Hostname, Pref: 20})

@@ -103,7 +103,7 @@ func (m *memory) OpenMessage(_ context.Context, id store.MessageID) (*store.Body
 	return &store.Body{ReadCloser: io.NopCloser(strings.NewReader(letter)), Size: int64(len(letter))}, nil
 }
 
-func (m *memory) QueueChanged() <-chan struct{}  { return m.changed }
+func (m *memory) QueueChanged() <-chan struct{} { return m.changed }
 func (m *memory) NewMessageID() store.MessageID { return 1 << 40 }
 
 func (m *memory) Resolve(context.Context, mail.Address) (store.Resolution, error) {

@@ -83,6 +83,13 @@ func (s *server) on(network string) dns.HandlerFunc {
 	}
 }
 
+// spoilWith has the answers changed from now on.
+func (s *server) spoilWith(f func(m, answer *dns.Msg) *dns.Msg) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.spoil = f
+}
+
 func (s *server) questions() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -188,7 +195,7 @@ func TestSickServers(t *testing.T) {
 	} {
 		t.Run(name+" is passed over", func(t *testing.T) {
 			bad, good := start(t, "a.test. 60 IN A 192.0.2.66"), start(t, "a.test. 60 IN A 192.0.2.1")
-			bad.spoil = spoil
+			bad.spoilWith(spoil)
 			if list, err := of(bad, good).LookupNetIP(t.Context(), "ip4", "a.test"); fmt.Sprint(list) != "[192.0.2.1]" {
 				t.Errorf("found %v, %v", list, err)
 			}
@@ -203,12 +210,12 @@ func TestSickServers(t *testing.T) {
 
 func TestServerWithoutEDNS(t *testing.T) {
 	s := start(t, "a.test. 60 IN A 192.0.2.1")
-	s.spoil = func(m, a *dns.Msg) *dns.Msg {
+	s.spoilWith(func(m, a *dns.Msg) *dns.Msg {
 		if m.IsEdns0() != nil {
 			a.Rcode, a.Answer = dns.RcodeFormatError, nil
 		}
 		return a
-	}
+	})
 	if list, err := of(s).LookupNetIP(t.Context(), "ip4", "a.test"); fmt.Sprint(list) != "[192.0.2.1]" {
 		t.Errorf("found %v, %v", list, err)
 	}

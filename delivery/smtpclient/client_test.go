@@ -410,6 +410,7 @@ func TestSlowServers(t *testing.T) {
 				c := client()
 				c.CommandTimeout = 5 * time.Minute
 				c.Dialer = pipeDialer{&smtptest.Server{Script: answer(test.at, test.step)}}
+				defer func() { time.Sleep(time.Minute) }() // of virtual time: the server notices that we are gone
 				start := time.Now()
 				conn, err := c.Dial(t.Context(), "mx.remote.test", netip.MustParseAddrPort("192.0.2.1:25"))
 				if err == nil {
