@@ -62,7 +62,16 @@ func TestAdministratorsFirstDay(t *testing.T) {
 			t.Fatalf("%s: %v", what, err)
 		}
 	}
-	run("sign in", chromedp.EmulateViewport(1280, 900), signIn(s))
+	folder := os.Getenv("POSTROOM_SCREENSHOTS")
+	picture := func(name string) {
+		if folder != "" {
+			photograph(t, ctx, filepath.Join(folder, "story-"+name))
+		}
+	}
+	run("sign in with a wrong password", chromedp.EmulateViewport(1280, 900), chromedp.Navigate(s.http.URL+"/domains"),
+		chromedp.SendKeys(css("#username"), boss), chromedp.SendKeys(css("#password"), "wrong\r"), chromedp.WaitVisible(css(".notice.bad")))
+	picture("denied")
+	run("sign in", signIn(s))
 	title, err := chromedp.Run(ctx, chromedp.Title())
 	s.must(err)
 	if want := "Overview · postroom on mail.example.org"; title != want {
@@ -76,12 +85,17 @@ func TestAdministratorsFirstDay(t *testing.T) {
 		chromedp.Click(css("#add button")))
 	secret, err := chromedp.Run(ctx, chromedp.Text(css(".secret code")))
 	s.must(err)
+	picture("secret")
 	if len(secret) < 15 {
 		t.Errorf("the password that was made is %q", secret)
 	}
+	run("add the account again", chromedp.Click(css(`.side a[href="/accounts"]`)), chromedp.SendKeys(css("#address"), "zoe@new.example"),
+		chromedp.Click(css("#add button")), chromedp.WaitVisible(css("#add .notice.bad")))
+	picture("conflict")
 	run("add an alias",
 		chromedp.Click(css(`.side a[href="/aliases"]`)), chromedp.SendKeys(css("#source"), "info@new.example"),
 		chromedp.SendKeys(css("#targets"), "zoe@new.example"), chromedp.Click(css("#add button")), chromedp.WaitVisible(css(`a[href="/aliases/info@new.example/remove"]`)))
+	picture("alias")
 	id := s.receive("friend@friends.example", 1000, "zoe@new.example")
 	run("look up a message",
 		chromedp.Click(css(`.side a[href="/messages"]`)), chromedp.SendKeys(css("#q"), "zoe@new.example\n"),
@@ -95,7 +109,8 @@ func TestAdministratorsFirstDay(t *testing.T) {
 
 // TestNothingScrollsSideways looks at every page at the width of a phone and of
 // a laptop, with no data and with much. If POSTROOM_SCREENSHOTS names a folder,
-// it leaves pictures there, light and dark.
+// it leaves pictures there, light and dark; if POSTROOM_AXE names axe-core's
+// script (axe.min.js), that looks for what keeps people out.
 func TestNothingScrollsSideways(t *testing.T) {
 	for _, life := range []string{"empty", "busy"} {
 		t.Run(life, func(t *testing.T) {
@@ -141,7 +156,8 @@ func (s *site) addPaths(paths map[string]string) {
 	paths["alias-remove"] = aliasURL("info@example.org") + "/remove"
 	paths["domain-remove"] = domainURL("branch-office.example") + "/remove"
 	paths["domain-in-use"] = domainURL("example.org") + "/remove"
-	paths["accounts-filtered"] = "/accounts?q=example.org"
+	paths["accounts-people"] = "/accounts?q=%40example.org"
+	paths["accounts-fullest"] = "/accounts?sort=full"
 	paths["search"] = "/messages?q=alice@example.org"
 }
 
@@ -162,6 +178,9 @@ func look(t *testing.T, s *site, life string, paths map[string]string) {
 		if wide > width {
 			t.Errorf("%s at %d pixels is %d wide", name, width, wide)
 		}
+		if script := os.Getenv("POSTROOM_AXE"); script != "" {
+			examine(t, ctx, name, script)
+		}
 		if folder != "" {
 			photograph(t, ctx, filepath.Join(folder, fmt.Sprintf("%s-%s-%d", life, name, width)))
 		}
@@ -180,17 +199,44 @@ func look(t *testing.T, s *site, life string, paths map[string]string) {
 	}
 }
 
+// examine reports what axe-core finds on the page.
+func examine(t *testing.T, ctx context.Context, name, script string) {
+	t.Helper()
+	axe, err := os.ReadFile(script)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const run = `;axe.run().then(r => r.passes.length == 0 ? ["nothing was examined"] : r.violations.map(v => v.id + ": " + v.nodes.map(n => n.target.join(" ") + " " + (n.failureSummary || "")).slice(0, 3).join("; ")))`
+	for _, scheme := range []string{"light", "dark"} {
+		found, err := chromedp.Run(ctx, inScheme(scheme, chromedp.Evaluate[[]string](string(axe)+run, chromedp.EvalAwaitPromise)))
+		if err != nil {
+			t.Fatalf("axe on %s: %v", name, err)
+		}
+		for _, f := range found {
+			t.Errorf("axe on %s, %s: %s", name, scheme, f)
+		}
+	}
+}
+
+// inScheme does what is to be done in light or dark colours.
+func inScheme[T any](scheme string, do chromedp.Action[T]) chromedp.Action[T] {
+	return func(ctx context.Context, tab *chromedp.Target) (T, error) {
+		media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+			{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+		}}
+		if _, err := cdp.Call(ctx, tab, emulation.SetEmulatedMedia, media); err != nil {
+			var none T
+			return none, err
+		}
+		return do(ctx, tab)
+	}
+}
+
 // photograph writes the page in light and dark.
 func photograph(t *testing.T, ctx context.Context, file string) {
 	t.Helper()
 	for _, scheme := range []string{"light", "dark"} {
-		picture, err := chromedp.Run(ctx, func(ctx context.Context, tab *chromedp.Target) ([]byte, error) {
-			media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}}}
-			if _, err := cdp.Call(ctx, tab, emulation.SetEmulatedMedia, media); err != nil {
-				return nil, err
-			}
-			return chromedp.FullScreenshot(100)(ctx, tab)
-		})
+		picture, err := chromedp.Run(ctx, inScheme(scheme, chromedp.FullScreenshot(100)))
 		if err == nil {
 			err = os.WriteFile(file+"-"+scheme+".png", picture, 0o600)
 		}

@@ -125,7 +125,7 @@ func (p *pages) changeQueue(v *visit) error {
 	switch {
 	case hasMistake(err):
 		text, _ := mistakeOf(err)
-		return v.done(back, text)
+		return v.leave(back, text, "bad")
 	case err != nil:
 		return err
 	}
@@ -143,7 +143,7 @@ func (p *pages) confirmReturn(v *visit) error {
 		return err
 	}
 	if len(waiting) == 0 {
-		return v.done(messageURL(id.String()), "This message isn’t in the queue any more; its way shows what happened.")
+		return v.leave(messageURL(id.String()), "This message isn’t in the queue any more; its way shows what happened.", "bad")
 	}
 	return v.confirm(returnLoss(waiting[0]))
 }

@@ -27,7 +27,8 @@ const (
 	keyAccount = "account" // int64
 	keyProof   = "proof"   // []byte, see proofOf
 	keySeen    = "seen"    // int64, seconds since 1970
-	keyFlash   = "flash"   // string, a message for the next page
+	keyFlash   = "flash"   // string, a notice for the next page
+	keyTone    = "tone"    // string, that of the notice
 )
 
 // errSignedOut says that nobody is signed in, or somebody who may not be here.

@@ -136,7 +136,7 @@ func factsOf(e store.Event, now time.Time) []fact {
 // none.
 func encryption(e store.Event) string {
 	switch {
-	case e.TLS == "none" && e.Outcome == "sent", e.TLS == "" && e.Client != "" && plain(e.Protocol):
+	case e.TLS == "none" && e.Outcome == "sent", e.Kind == store.Accepted && e.TLS == "" && plain(e.Protocol):
 		return "none: anybody on the way could read it"
 	}
 	return e.TLS

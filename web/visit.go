@@ -55,6 +55,7 @@ type layout struct {
 	Hostname string
 	Version  string
 	Notice   string // what the last request did, or empty
+	Tone     string // of the notice: good or bad
 	Body     any    // a page's own struct
 }
 
@@ -67,7 +68,7 @@ func (v *visit) show(name, title string, body any) error {
 func (v *visit) showAs(code int, name, title string, body any) error {
 	l := layout{
 		Title: title, Section: section(v.r.URL.Path), Hostname: v.Hostname, Version: v.Version,
-		Notice: v.sessions.PopString(v.r.Context(), keyFlash), Body: body,
+		Notice: v.sessions.PopString(v.r.Context(), keyFlash), Tone: v.sessions.PopString(v.r.Context(), keyTone), Body: body,
 	}
 	if v.user != nil {
 		l.User, l.UserURL = v.user.Address.String(), accountURL(v.user.Address.String())
@@ -111,9 +112,14 @@ func (v *visit) write(code int, page *bytes.Buffer) {
 
 // done answers a form that did its work: the browser is sent on to a page that
 // begins with the notice, so that reloading it repeats nothing.
-func (v *visit) done(to, notice string) error {
+func (v *visit) done(to, notice string) error { return v.leave(to, notice, "good") }
+
+// leave sends the browser on to a page that begins with the notice, if there is
+// one.
+func (v *visit) leave(to, notice, tone string) error {
 	if notice != "" {
 		v.sessions.Put(v.r.Context(), keyFlash, notice)
+		v.sessions.Put(v.r.Context(), keyTone, tone)
 	}
 	if err := v.save(); err != nil {
 		return err
