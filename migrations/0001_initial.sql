@@ -165,8 +165,6 @@ CREATE TABLE trail_key (
   PRIMARY KEY (key, trail)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX trail_key_trail ON trail_key (trail); -- removing old trails
-
 CREATE TABLE tally (
   hour INTEGER NOT NULL, -- hours since 1970
   kind TEXT    NOT NULL,

@@ -199,12 +199,14 @@ const addAccountEvents = `
 	WHERE account = ? AND account <> 0`
 
 // RemoveAccount removes an account with its maildrop and its app passwords. What
-// it has in the queue stays there.
+// it has in the queue stays there; if that was held because the account is
+// disabled, it is for the admin to release from now on.
 func (s *Store) RemoveAccount(ctx context.Context, id store.AccountID) error {
 	err := s.changeDirectory(ctx, func(tx *tx) error {
 		for _, query := range []string{
 			`INSERT OR IGNORE INTO reap (message) SELECT message FROM entry WHERE account = ?`,
 			`DELETE FROM entry WHERE account = ?`,
+			`UPDATE queue SET hold = (hold & ~2) | 1 WHERE account = ? AND hold & 2`,
 		} {
 			if _, err := tx.exec(query, id); err != nil {
 				return err
