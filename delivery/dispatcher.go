@@ -78,7 +78,7 @@ type Dispatcher struct {
 
 	ConnectTimeout time.Duration // zero: 30 s
 	CommandTimeout time.Duration // for each answer and each write; zero: 5 min
-	Grace          time.Duration // for attempts under way when Run is to stop; zero: 8 s
+	Grace          time.Duration // for attempts under way when Run is to stop; zero: 6 s
 	TLS            *tls.Config   // what client connections start from; nil: the defaults
 
 	Log *slog.Logger     // nil: nothing is logged

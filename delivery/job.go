@@ -131,6 +131,6 @@ func (a *attempt) submit(ctx context.Context) {
 func (r *run) note(ctx context.Context, o store.Outcome) {
 	word := map[store.Result]string{store.Sent: "message sent", store.Deferred: "message deferred", store.Failed: "message failed"}[o.Result]
 	if word != "" {
-		r.log.InfoContext(ctx, word, "message", o.Message, "to", o.Recipient, "reply", o.Reply)
+		r.log.InfoContext(ctx, word, "message", o.Message, "to", o.Recipient.String(), "reply", o.Reply)
 	}
 }

@@ -27,6 +27,8 @@ type memory struct {
 	outcomes []store.Outcome
 	changed  chan struct{}
 	failing  bool // Settle fails
+	sender   mail.Address
+	unsure   error // of Resolve
 	open     func(store.MessageID) (*store.Body, error)
 }
 
@@ -41,6 +43,7 @@ func (m *memory) put(domains ...string) {
 		id := store.QueueID(len(m.items) + 1)
 		m.items[id] = &store.QueueItem{
 			ID: id, Message: store.MessageID(id), Domain: domain, Size: int64(len(letter)),
+			Sender:    m.sender,
 			Recipient: mail.Recipient{Address: mail.Address{Local: "bob", Domain: domain}},
 			Created:   time.Now(), Due: time.Now(), Expires: time.Now().Add(5 * 24 * time.Hour),
 		}
@@ -107,6 +110,9 @@ func (m *memory) QueueChanged() <-chan struct{} { return m.changed }
 func (m *memory) NewMessageID() store.MessageID { return 1 << 40 }
 
 func (m *memory) Resolve(context.Context, mail.Address) (store.Resolution, error) {
+	if m.unsure != nil {
+		return store.Resolution{}, m.unsure
+	}
 	return store.Resolution{}, store.ErrNotFound
 }
 
@@ -323,6 +329,20 @@ func TestStopWhileNothingCanBeKept(t *testing.T) {
 		start := time.Now()
 		if stop(); time.Since(start) > 20*time.Second {
 			t.Errorf("it took %v to stop", time.Since(start))
+		}
+	})
+}
+
+func TestNoFailureWithoutItsReport(t *testing.T) {
+	change := func(_ *Dispatcher, m *memory) {
+		m.sender, m.unsure = mail.Address{Local: "alice", Domain: "our.test"}, errors.New("disk gone")
+	}
+	inBubble(t, network{}, change, func(t *testing.T, m *memory, _ func()) {
+		m.put("gone.test")
+		synctest.Wait()
+		list := m.settled()
+		if len(list) != 1 || list[0].Result != store.Deferred || list[0].Delayed || list[0].Events[0].Kind != store.Postponed {
+			t.Errorf("the outcome is %+v", list)
 		}
 	})
 }

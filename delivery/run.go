@@ -93,7 +93,7 @@ func (d *Dispatcher) withDefaults() Dispatcher {
 	setDefault(&full.Port, 25)
 	setDefault(&full.ConnectTimeout, 30*time.Second)
 	setDefault(&full.CommandTimeout, 5*time.Minute)
-	setDefault(&full.Grace, 8*time.Second)
+	setDefault(&full.Grace, 6*time.Second)
 	if full.Log == nil {
 		full.Log = slog.New(slog.DiscardHandler)
 	}

@@ -15,7 +15,7 @@ import (
 // How much of a message comes back with its report.
 const (
 	maxDefault = 50 << 10  // whole, if its sender has said nothing
-	maxAsked   = 1 << 20   // whole, if its sender has asked for all (RFC 3461 4.3)
+	maxAsked   = 256 << 10 // whole, if its sender has asked for all (RFC 3461 4.3)
 	maxHeader  = 100 << 10 // of a header
 	maxLine    = 998       // longer lines don't fit into a report
 )
@@ -34,7 +34,7 @@ func readOriginal(r Report) (original, error) {
 		return original{}, nil
 	}
 	limit := int64(maxHeader)
-	whole := r.Return != mail.ReturnHeaders && r.Size <= maxDefault || r.Return == mail.ReturnFull && r.Size <= maxAsked
+	whole := r.Action == Failed && (r.Return != mail.ReturnHeaders && r.Size <= maxDefault || r.Return == mail.ReturnFull && r.Size <= maxAsked)
 	if whole {
 		limit = r.Size + 1
 	}
