@@ -64,7 +64,7 @@ func tlsKeys(c *Config) []key {
 	return []key{
 		{"tls.cert", textValue{p: &c.TLS.Cert}, "A file with the certificate and its chain, in PEM. Read again at SIGHUP."},
 		{"tls.key", textValue{p: &c.TLS.Key}, "The file with its key, in PEM."},
-		{"tls.acme", switchValue{&c.TLS.ACME}, "Get the certificate from Let's Encrypt. Still to come: until then the self-signed one is used."},
+		{"tls.acme", switchValue{&c.TLS.ACME}, "Where no files are given, get the certificate from Let's Encrypt. Still to come: until then the self-signed one is used."},
 	}
 }
 

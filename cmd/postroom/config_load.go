@@ -222,8 +222,6 @@ func (c *Config) check() error {
 		return usagef("data: needs a folder")
 	case (c.TLS.Cert == "") != (c.TLS.Key == ""):
 		return usagef("tls.cert and tls.key: one is of no use without the other")
-	case c.TLS.Cert != "" && c.TLS.ACME:
-		return usagef("tls.acme: can't be true where tls.cert is given")
 	}
 	return nil
 }

@@ -42,6 +42,7 @@ func (c *serveCmd) Run(ctx context.Context, s *shell) error {
 		return err
 	}
 	raiseFileLimit()
+	limitMemory(s)
 	sv := &server{shell: s, log: newLogger(s, conf), renewed: make(chan struct{}, 1)}
 	sv.conf.Store(conf)
 	return sv.run(ctx)
@@ -66,6 +67,18 @@ func raiseFileLimit() {
 		return
 	}
 	_ = unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: enough, Max: max(l.Max, enough)})
+}
+
+// heapLimit is how far Go's memory may grow, in octets, before it is collected
+// more eagerly. A few passwords that are hashed at once would otherwise leave
+// twice what they need behind.
+const heapLimit = 72 << 20
+
+// limitMemory keeps the server small, unless the admin has set a limit.
+func limitMemory(s *shell) {
+	if s.getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(heapLimit)
+	}
 }
 
 // A server is one run of serve.
@@ -171,7 +184,7 @@ func emptySpool(data string) error {
 // welcome tells whoever started the server that it is there.
 func (sv *server) welcome(ctx context.Context) error {
 	conf := sv.conf.Load()
-	if conf.TLS.ACME {
+	if conf.TLS.ACME && conf.TLS.Cert == "" {
 		sv.log.Warn("tls.acme is still to come: the certificate is self-signed for now")
 	}
 	for _, name := range unknownVariables(conf, sv.shell.environ) {
@@ -179,6 +192,11 @@ func (sv *server) welcome(ctx context.Context) error {
 	}
 	if conf.LocalMode {
 		return sv.welcomeLocal(ctx)
+	}
+	if domains, err := sv.admin.Domains(ctx); err != nil {
+		return err
+	} else if len(domains) == 0 {
+		sv.log.Warn("there are no domains yet, so no mail is taken: postroom domain add")
 	}
 	for _, p := range sv.ports {
 		sv.log.Info("listening", "service", p.service, "address", p.Addr().String())
