@@ -53,7 +53,7 @@ func openWriter(path string, pageSize int) *sql.DB {
 		"wal_autocheckpoint = 0", // the checkpointer does it
 		"foreign_keys = ON",
 		"busy_timeout = 10000",
-		"cache_size = -65536",
+		"cache_size = -16384",
 		"temp_store = MEMORY",
 	))
 	db.SetMaxOpenConns(1)
@@ -67,7 +67,7 @@ func openReaders(path string, size int) *sql.DB {
 		"synchronous = FULL",
 		"wal_autocheckpoint = 0",
 		"busy_timeout = 10000",
-		"cache_size = -8192",
+		"cache_size = -2048",
 		"temp_store = MEMORY",
 		"query_only = ON",
 	))
