@@ -31,7 +31,7 @@ func (c *client) within(to ...string) {
 }
 
 func TestTimeoutInMessageRunsNoCommands(t *testing.T) {
-	h := serve(t, func(s *Server) { s.Limits.Idle = 100 * time.Millisecond })
+	h := serve(t, func(s *Server) { s.Limits.Idle = time.Second })
 	c := h.open(t)
 	c.within("alice@example.test")
 	c.send("a: b\r\n\r\nQUIT")
@@ -56,7 +56,7 @@ func TestHangUpInMessage(t *testing.T) {
 }
 
 func TestIdleSession(t *testing.T) {
-	h := serve(t, func(s *Server) { s.Limits.Idle = 50 * time.Millisecond })
+	h := serve(t, func(s *Server) { s.Limits.Idle = time.Second })
 	c := h.open(t)
 	c.send("NOO")
 	c.expect("421 4.4.2")
