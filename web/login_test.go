@@ -145,6 +145,19 @@ func TestNextPageIsOurs(t *testing.T) {
 	}
 }
 
+func TestHostHeaderIsNotBelieved(t *testing.T) {
+	s := newSite(t)
+	for _, b := range []*browser{s.browser(), s.signedIn()} {
+		b.header.Set("Host", "evil.example")
+		b.header.Set("X-Forwarded-Host", "evil.example")
+		for _, path := range []string{"/", "/login", "/accounts", "/nothing", "//accounts"} {
+			if a := b.get(path); strings.Contains(a.body+a.location, "evil.example") {
+				t.Errorf("%s speaks of the host that was named:\n%s\n%s", path, a.location, a.body)
+			}
+		}
+	}
+}
+
 func TestAnotherSiteChangesNothing(t *testing.T) {
 	s := newSite(t)
 	for name, header := range map[string][2]string{

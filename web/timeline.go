@@ -173,5 +173,5 @@ func speaker(e store.Event) string {
 	case e.Host != "":
 		return e.Host + " answered"
 	}
-	return "The answer"
+	return "In words"
 }
