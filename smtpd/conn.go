@@ -222,6 +222,7 @@ func (c *conn) Close() error {
 		return nil
 	}
 	c.flush()
+	c.ended = true // go-smtp reads on after QUIT
 	if c.linger {
 		c.drain()
 	}

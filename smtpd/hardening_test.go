@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -225,6 +226,21 @@ func TestFullDiskAtMail(t *testing.T) {
 	c.do("MAIL FROM:<x@far.test>", "452 4.3.1")
 	h.mail.full.Store(false)
 	c.do("MAIL FROM:<x@far.test>", "250")
+}
+
+// TestNothingFollowsQUIT also sees that go-smtp has nothing to complain about.
+func TestNothingFollowsQUIT(t *testing.T) {
+	var log strings.Builder
+	h := serve(t, func(s *Server) { s.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	c := h.open(t)
+	c.send("QUIT\r\nMAIL FROM:<x@far.test>\r\nRCPT TO:<nobody@example.test>\r\nEHLO again.test\r\nNOOP\r\n")
+	c.expect("221")
+	c.expectEnd()
+	h.stop()
+	<-h.done
+	if log.Len() > 0 || len(h.mail.refusals()) > 0 {
+		t.Errorf("log: %s\nrefusals: %+v", log.String(), h.mail.refusals())
+	}
 }
 
 func TestNoChunking(t *testing.T) {
