@@ -1,15 +1,12 @@
 package main
 
 import (
-	"database/sql"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	_ "github.com/mattn/go-sqlite3" // to play a newer version
 	"golang.org/x/sys/unix"
 
 	"postroom/cmd/postroom/bench"
@@ -143,27 +140,3 @@ func TestADiskWithNothingLeft(t *testing.T) {
 }
 
 func (s *site) database() string { return filepath.Join(s.Data(), "postroom.db") }
-
-func TestDataOfANewerVersionIsRefused(t *testing.T) {
-	s := startSite(t)
-	s.stop()
-	db, err := sql.Open("sqlite3", s.database())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	if _, err := db.Exec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)`); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	out, err := s.serveWith()
-	var status *exec.ExitError
-	if !errors.As(err, &status) || status.ExitCode() == 0 {
-		t.Fatalf("serve ended with %v", err)
-	}
-	if !strings.Contains(out, "newer version of postroom") {
-		t.Errorf("it said %q", out)
-	}
-}
