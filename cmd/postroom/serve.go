@@ -42,10 +42,9 @@ func (c *serveCmd) Run(ctx context.Context, s *shell) error {
 		return err
 	}
 	raiseFileLimit()
-	limitMemory(s)
-	sv := &server{shell: s, log: newLogger(s, conf), renewed: make(chan struct{}, 1)}
+	sv := &server{shell: s, log: newLogger(s, conf), hangups: make(chan os.Signal, 1), renewed: make(chan struct{}, 1)}
 	sv.conf.Store(conf)
-	return sv.run(ctx)
+	return sv.runUntilSignal(ctx)
 }
 
 // newLogger returns where serve writes its log. In local mode somebody reads the
@@ -69,18 +68,6 @@ func raiseFileLimit() {
 	_ = unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: enough, Max: max(l.Max, enough)})
 }
 
-// heapLimit is how far Go's memory may grow, in octets, before it is collected
-// more eagerly. A few passwords that are hashed at once would otherwise leave
-// twice what they need behind.
-const heapLimit = 72 << 20
-
-// limitMemory keeps the server small, unless the admin has set a limit.
-func limitMemory(s *shell) {
-	if s.getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(heapLimit)
-	}
-}
-
 // A server is one run of serve.
 type server struct {
 	shell *shell
@@ -93,8 +80,24 @@ type server struct {
 	ports   []port
 	gates   []*gate // of the mail services
 	locks   pop3d.Locks
+	hangups chan os.Signal
 	renewed chan struct{} // capacity 1: the configuration has changed
 	start   func(service) // runs a service until the server stops
+}
+
+// runUntilSignal runs until SIGTERM or SIGINT; a second one ends the program at
+// once. Signals are heeded from the beginning: a stop during the start is a stop.
+func (sv *server) runUntilSignal(ctx context.Context) error {
+	signal.Notify(sv.hangups, unix.SIGHUP)
+	defer signal.Stop(sv.hangups)
+	ctx, unhook := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM)
+	defer unhook()
+	defer context.AfterFunc(ctx, unhook)()
+	err := sv.run(ctx)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil // it had not begun
+	}
+	return err
 }
 
 // run starts everything in order, and stops it in the other one. Whatever can be
@@ -220,17 +223,14 @@ type service struct {
 	run  func(ctx context.Context) error
 }
 
-// runServices runs all services until a signal comes or one of them fails.
+// runServices runs all services until ctx ends or one of them fails.
 func (sv *server) runServices(ctx context.Context, control net.Listener) error {
-	ctx, unhook := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM)
-	defer unhook()
 	group, running := errgroup.WithContext(ctx)
 	sv.start = func(s service) { group.Go(func() error { return sv.guard(running, s) }) }
 	for _, s := range append(sv.services(control), sv.mailServices()...) {
 		sv.start(s)
 	}
 	<-running.Done()
-	unhook() // a second signal ends the program at once
 	sv.log.Info("stopping")
 	return sv.waitFor(group)
 }
@@ -266,14 +266,11 @@ func (sv *server) waitFor(group *errgroup.Group) error {
 
 // onHangup reads certificate and configuration again at each SIGHUP.
 func (sv *server) onHangup(ctx context.Context) error {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, unix.SIGHUP)
-	defer signal.Stop(hangups)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-hangups:
+		case <-sv.hangups:
 			sv.reload()
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -118,6 +119,42 @@ func TestKillAndStartAgain(t *testing.T) {
 	if err != nil || !strings.Contains(string(out), "collected") {
 		t.Errorf("trace: %v\n%s", err, out)
 	}
+}
+
+// A stop that comes as soon as the ports are open, before the data is, is one
+// like any other.
+func TestStopDuringTheStart(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	for range 5 {
+		cmd := command(t, t.TempDir(), append(anyPorts(), "POSTROOM_LISTEN_SMTP="+addr), "serve")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		dialAtOnce(t, addr).Close()
+		if err := cmd.Process.Signal(unix.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		if status := exitStatus(t, cmd.Wait()); status != statusDone {
+			t.Errorf("status %d", status)
+		}
+	}
+}
+
+// dialAtOnce connects to addr the moment that somebody listens there.
+func dialAtOnce(t *testing.T, addr string) net.Conn {
+	t.Helper()
+	for until := time.Now().Add(processLimit); time.Now().Before(until); {
+		if c, err := net.Dial("tcp", addr); err == nil {
+			return c
+		}
+	}
+	t.Fatalf("nobody listens on %s", addr)
+	return nil
 }
 
 func TestStartMistakes(t *testing.T) {

@@ -26,6 +26,9 @@ func (sv *server) services(control net.Listener) []service {
 		{"certificate", func(ctx context.Context) error { return sv.certs.keepFresh(ctx, sv.conf.Load) }},
 		{"hangup", sv.onHangup},
 	}
+	if sv.shell.getenv("GOMEMLIMIT") == "" {
+		list = append(list, service{"memory", limitMemory})
+	}
 	for _, g := range sv.gates {
 		list = append(list, service{g.service, g.run})
 	}
