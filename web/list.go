@@ -1,6 +1,7 @@
 package web
 
 import (
+	"maps"
 	"net/url"
 	"strconv"
 	"strings"
@@ -13,19 +14,19 @@ const pageSize = 50
 type listing struct {
 	Path     string
 	Filter   string // what the rows must contain
-	Sort     string // how they were sorted, if not as usual
 	Total    int64  // rows that contain it
 	All      int64  // rows there are
 	From, To int64  // which rows are shown, counted from 1
 	Previous string // URLs, empty where there is no such page
 	Next     string
+	query    url.Values
 }
 
 // part returns the rows of all that the request's query asks for: those that
 // contain the filter, one page of them.
 func part[T any](v *visit, all []T, text func(T) string) ([]T, listing) {
 	query := v.r.URL.Query()
-	l := listing{Path: v.r.URL.Path, Filter: strings.TrimSpace(query.Get("q")), Sort: query.Get("sort"), All: int64(len(all))}
+	l := listing{Path: v.r.URL.Path, Filter: strings.TrimSpace(query.Get("q")), All: int64(len(all)), query: query}
 	rows := all
 	if l.Filter != "" {
 		rows = nil
@@ -35,13 +36,18 @@ func part[T any](v *visit, all []T, text func(T) string) ([]T, listing) {
 			}
 		}
 	}
-	page, err := strconv.Atoi(query.Get("page"))
-	last := max(0, (len(rows)-1)/pageSize)
+	return paged(rows, pageSize, &l), l
+}
+
+// paged returns the rows of the page that the listing's query asks for.
+func paged[T any](rows []T, size int, l *listing) []T {
+	page, err := strconv.Atoi(l.query.Get("page"))
+	last := max(0, (len(rows)-1)/size)
 	if err != nil || page < 1 {
 		page = 1
 	}
 	page = min(page-1, last)
-	from, to := page*pageSize, min((page+1)*pageSize, len(rows))
+	from, to := page*size, min((page+1)*size, len(rows))
 	l.Total, l.From, l.To = int64(len(rows)), int64(from+1), int64(to)
 	if page > 0 {
 		l.Previous = l.url(page)
@@ -49,18 +55,14 @@ func part[T any](v *visit, all []T, text func(T) string) ([]T, listing) {
 	if page < last {
 		l.Next = l.url(page + 2)
 	}
-	return rows[from:to], l
+	return rows[from:to]
 }
 
 // Long reports whether the list is worth a filter.
 func (l listing) Long() bool { return l.All > 12 || l.Filter != "" }
 
 func (l listing) url(page int) string {
-	query := url.Values{"page": {strconv.Itoa(page)}}
-	for name, value := range map[string]string{"q": l.Filter, "sort": l.Sort} {
-		if value != "" {
-			query.Set(name, value)
-		}
-	}
+	query := maps.Clone(l.query)
+	query.Set("page", strconv.Itoa(page))
 	return l.Path + "?" + query.Encode()
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +15,13 @@ const (
 	listed     = 100 // on the page of messages
 	glimpsed   = 8   // on the overview
 	recipients = 3   // of one message in a list
+)
+
+// How much of a message for very many its page shows. postroom trace gives all.
+const (
+	recipientsShown = 40
+	stepsFirst      = 20
+	stepsLast       = 80
 )
 
 type messagesPage struct {
@@ -82,6 +90,7 @@ type messagePage struct {
 	Fates        []fateRow
 	Queue        []queuedMessage
 	Steps        []step
+	MoreTo       int // recipients that aren't shown
 }
 
 // A fateRow is a fate as a table shows it.
@@ -133,5 +142,21 @@ func messageOf(t store.Trail, waiting []queuedMessage, now time.Time) messagePag
 	for _, e := range t.Events {
 		page.Size = max(page.Size, e.Size)
 	}
+	page.bound()
 	return page
+}
+
+// bound leaves out the middle of what is too long for a page.
+func (page *messagePage) bound() {
+	slices.SortStableFunc(page.Fates, func(a, b fateRow) int {
+		return slices.Index(states, a.State) - slices.Index(states, b.State)
+	})
+	page.MoreTo = max(0, len(page.To)-recipientsShown)
+	page.To = page.To[:len(page.To)-page.MoreTo]
+	page.Fates = page.Fates[:min(len(page.Fates), recipientsShown)]
+	page.Queue = shorten(page.Queue, recipientsShown)
+	if left := len(page.Steps) - stepsFirst - stepsLast; left > 0 {
+		gap := step{Title: fmt.Sprintf("%d further steps; “postroom trace %s” shows them all", left, page.ID), Tone: "quiet", At: page.Steps[stepsFirst].At}
+		page.Steps = slices.Concat(page.Steps[:stepsFirst], []step{gap}, page.Steps[stepsFirst+left:])
+	}
 }

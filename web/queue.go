@@ -9,16 +9,19 @@ import (
 	"postroom/store/admin"
 )
 
-// waitingListed is how many messages of the queue one page shows.
-const waitingListed = 50
+// How much of the queue one page shows: messages, and recipients of each. A
+// message's own page shows more of them.
+const (
+	waitingListed = 25
+	waitingOfEach = 5
+)
 
 type queuePage struct {
 	Domain     string // only this one
 	Messages   []queuedMessage
 	Count      int64 // messages
 	Recipients int64
-	Shown      int64
-	Limited    bool
+	List       listing
 }
 
 // A queuedMessage is one message with the recipients it still waits for.
@@ -26,6 +29,7 @@ type queuedMessage struct {
 	ID, From         string
 	Created, Expires time.Time
 	Recipients       []queuedRecipient
+	More             int    // recipients that aren't shown
 	Waiting, Held    bool   // some of them
 	Back             string // the page to return to
 }
@@ -46,10 +50,20 @@ func (p *pages) showQueue(v *visit) error {
 	}
 	page.Messages = byMessage(items, v.r.URL.RequestURI(), p.Now())
 	page.Count, page.Recipients = int64(len(page.Messages)), int64(len(items))
-	page.Limited = len(page.Messages) > waitingListed
-	page.Messages = page.Messages[:min(len(page.Messages), waitingListed)]
-	page.Shown = int64(len(page.Messages))
+	page.List = listing{Path: v.r.URL.Path, query: v.r.URL.Query()}
+	page.Messages = shorten(paged(page.Messages, waitingListed, &page.List), waitingOfEach)
 	return v.show("queue", "Queue", page)
+}
+
+// shorten leaves at most n recipients of each message.
+func shorten(messages []queuedMessage, n int) []queuedMessage {
+	for i := range messages {
+		m := &messages[i]
+		shown := min(len(m.Recipients), n)
+		m.More = len(m.Recipients) - shown
+		m.Recipients = m.Recipients[:shown]
+	}
+	return messages
 }
 
 // queueOf returns what waits of one message.
@@ -159,6 +173,9 @@ func returnLoss(m queuedMessage) confirmPage {
 	}
 	for _, r := range m.Recipients {
 		page.Items = append(page.Items, r.To)
+	}
+	if len(page.Items) > recipientsShown {
+		page.Items = append(page.Items[:recipientsShown], fmt.Sprintf("and %d more", len(m.Recipients)-recipientsShown))
 	}
 	return page
 }

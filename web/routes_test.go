@@ -1,6 +1,7 @@
 package web
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -119,6 +120,20 @@ func TestPagesAreSmall(t *testing.T) {
 			t.Errorf("%s has %d octets", path, n)
 		}
 	}
+	var many []string
+	for i := range 1000 {
+		many = append(many, fmt.Sprintf("member%d@club%d.example", i, i%7))
+	}
+	id := s.submit(boss, many...)
+	s.round(s.deferred)
+	for _, path := range []string{messageURL(id.String()), "/queue", "/messages", "/queue/return?message=" + id.String()} {
+		a := b.get(path)
+		a.has(t, http.StatusOK)
+		if len(a.body) > 100_000 {
+			t.Errorf("with a message for 1000 %s has %d octets", path, len(a.body))
+		}
+	}
+	b.get(messageURL(id.String())).has(t, http.StatusOK, "for all 1000 recipients", "further steps", "and 960 more")
 	var total int
 	for _, a := range newPages(s.server).assets {
 		total += len(a.content)
