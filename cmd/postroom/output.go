@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
+	"unicode/utf8"
 )
 
 // listing is embedded by the commands that list or show something.
@@ -42,10 +42,13 @@ func printJSON(w io.Writer, v any) error {
 }
 
 // A table prints rows in aligned columns.
-type table struct{ tw *tabwriter.Writer }
+type table struct {
+	w    io.Writer
+	rows [][]string
+}
 
 func newTable(w io.Writer, columns ...string) *table {
-	t := &table{tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.StripEscape)}
+	t := &table{w: w}
 	if len(columns) > 0 {
 		t.row(columns...)
 	}
@@ -57,10 +60,29 @@ func (t *table) row(cells ...string) {
 	for i, c := range cells {
 		cells[i] = printable(c)
 	}
-	fmt.Fprintln(t.tw, strings.TrimRight(strings.Join(cells, "\t"), "\t"))
+	t.rows = append(t.rows, cells)
 }
 
-func (t *table) flush() { t.tw.Flush() }
+// flush prints the rows. The last column is as wide as it likes.
+func (t *table) flush() {
+	var widths []int
+	for _, row := range t.rows {
+		for i, c := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(c))
+		}
+	}
+	for _, row := range t.rows {
+		var line strings.Builder
+		for i, c := range row {
+			line.WriteString(c)
+			line.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c)+2))
+		}
+		fmt.Fprintln(t.w, strings.TrimRight(line.String(), " "))
+	}
+}
 
 // printable replaces the control characters of s, so that a stranger's text
 // can't steer the terminal.

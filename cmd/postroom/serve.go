@@ -94,8 +94,8 @@ func (sv *server) runUntilSignal(ctx context.Context) error {
 	defer unhook()
 	defer context.AfterFunc(ctx, unhook)()
 	err := sv.run(ctx)
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return nil // it had not begun
+	if begun := sv.start != nil; !begun && ctx.Err() != nil {
+		return nil // whatever was interrupted
 	}
 	return err
 }
