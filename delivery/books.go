@@ -31,6 +31,7 @@ type destination struct {
 	jobs      int
 	connected int  // of the jobs
 	limit     int  // of jobs; less than the configured one if the server wants no more
+	done      int  // works since the limit was last changed
 	listed    bool // in ready
 }
 
@@ -174,6 +175,7 @@ func (r *run) more(j *job, linger time.Duration) *work {
 		r.mu.Unlock()
 		return nil
 	}
+	r.relax(j.dest)
 	if w := j.dest.pop(); w != nil || linger == 0 || len(r.ready) > 0 && r.active >= r.d.Concurrency {
 		r.mu.Unlock()
 		return w
@@ -198,6 +200,16 @@ func (r *run) more(j *job, linger time.Duration) *work {
 		return nil
 	}
 	return <-j.next // it was on its way
+}
+
+// relax lets a server that wanted no more connections have another one after a
+// while: it may have been a passing trouble.
+func (r *run) relax(dest *destination) {
+	if dest.done++; dest.limit < r.d.PerDestination && dest.done >= 20*dest.limit {
+		dest.limit, dest.done = dest.limit+1, 0
+		r.list(dest)
+		r.signal()
+	}
 }
 
 // ended takes a job off the books.
@@ -243,7 +255,7 @@ func (r *run) alone(j *job, w *work) bool {
 		return true
 	}
 	j.turnedAway = true
-	j.dest.limit = j.dest.connected
+	j.dest.limit, j.dest.done = j.dest.connected, 0
 	j.dest.waiting = append([]*work{w}, j.dest.waiting...)
 	return false
 }
