@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/netip"
@@ -397,4 +398,42 @@ func TestServerThatWantsOneConnection(t *testing.T) {
 		s.put(letter, "bob@there.test")
 	}
 	s.until(func() bool { return remote.Count() == 41 })
+}
+
+func TestFallbackRelay(t *testing.T) {
+	s, relay := newSite(t), &smtptest.Server{Name: "relay.our.test"}
+	at := relay.Start(t, "127.0.0.6")
+	s.FallbackRelay = at.String()
+	s.mx("there.test", netip.MustParseAddrPort("127.0.0.9:1"))
+	s.run()
+	id := s.put(letter, "bob@there.test")
+	if e := s.await(id, store.Relayed, 1); e.Host != "127.0.0.6" {
+		t.Errorf("sent is %+v", e)
+	}
+	if e := s.await(id, store.Attempt, 1); e.Host != "mx1.there.test" || e.Outcome != "deferred" {
+		t.Errorf("the first attempt is %+v", e)
+	}
+}
+
+func TestSmarthostTakesAll(t *testing.T) {
+	s, smart := newSite(t), &smtptest.Server{}
+	s.Smarthost = fmt.Sprintf("smart.our.test:%d", smart.Start(t, "127.0.0.6").Port())
+	s.dns.hosts["smart.our.test"] = []netip.Addr{netip.MustParseAddr("127.0.0.6")}
+	s.PrivateDestinations = false // doesn't concern hosts that the admin named
+	s.run()
+	id := s.put(letter, "bob@there.test", "eve@elsewhere.test")
+	s.await(id, store.Relayed, 2)
+	if got := smart.Messages(); len(got) != 1 || len(got[0].Rcpt) != 2 {
+		t.Errorf("the smarthost has %+v", got)
+	}
+}
+
+func TestFailedTLSIsInTheTrace(t *testing.T) {
+	s, remote := newSite(t), &smtptest.Server{TLS: &tls.Config{}} // it has no certificate
+	s.mx("there.test", remote.Start(t, "127.0.0.5"))
+	s.run()
+	e := s.await(s.put(letter, "bob@there.test"), store.Attempt, 1)
+	if e.TLS != "none" || e.Outcome != "sent" || !strings.HasPrefix(e.Reason, "STARTTLS failed (") {
+		t.Errorf("the attempt is %+v", e)
+	}
 }
