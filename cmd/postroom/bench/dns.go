@@ -31,21 +31,30 @@ func StartDNS(records ...string) (*DNS, error) {
 		d.records[key] = append(d.records[key], rr)
 		d.names[key.Name] = true
 	}
-	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+	udp, tcp, err := listenBoth()
 	if err != nil {
 		return nil, fmt.Errorf("name server: %w", err)
 	}
 	d.Addr = udp.LocalAddr().String()
-	tcp, err := net.Listen("tcp", d.Addr)
-	if err != nil {
-		udp.Close()
-		return nil, fmt.Errorf("name server: %w", err)
-	}
 	d.udp = &dns.Server{PacketConn: udp, Handler: dns.HandlerFunc(d.answer)}
 	d.tcp = &dns.Server{Listener: tcp, Handler: dns.HandlerFunc(d.answer)}
 	go func() { _ = d.udp.ActivateAndServe() }()
 	go func() { _ = d.tcp.ActivateAndServe() }()
 	return d, nil
+}
+
+// listenBoth finds a port that is free for UDP and TCP.
+func listenBoth() (udp net.PacketConn, tcp net.Listener, err error) {
+	for range 100 {
+		if udp, err = net.ListenPacket("udp", "127.0.0.1:0"); err != nil {
+			return nil, nil, err
+		}
+		if tcp, err = net.Listen("tcp", udp.LocalAddr().String()); err == nil {
+			return udp, tcp, nil
+		}
+		udp.Close()
+	}
+	return nil, nil, err
 }
 
 // Close stops the name server.
