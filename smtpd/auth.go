@@ -139,12 +139,18 @@ func (s *session) notLoggedIn(err error) error {
 	return s.reply(status, mail.Status{})
 }
 
-// welcome makes the session one of account's.
-func (s *session) welcome(account store.Account) {
-	s.account = account
-	s.log = s.log.With("account", account.Address.String())
+// welcome makes the session one of account's, unless that has been disabled or
+// given another password since its own was checked.
+func (s *session) welcome(account store.Account) error {
 	c := s.conn
-	s.untrack = s.Server.Auth.Track(account.ID, func() { c.interrupt(statusRevoked) })
+	untrack := s.Server.Auth.Track(account.ID, func() { c.interrupt(statusRevoked) })
+	if err := s.Server.Auth.Confirm(s.ctx, account); err != nil {
+		untrack()
+		return err
+	}
+	s.account, s.untrack = account, untrack
+	s.log = s.log.With("account", account.Address.String())
+	return nil
 }
 
 // login checks a password. What was given for a name goes into the trace only
@@ -160,8 +166,7 @@ func (s *session) login(name, password string) error {
 	if err != nil {
 		return err
 	}
-	s.welcome(account)
-	return nil
+	return s.welcome(account)
 }
 
 // plain is the mechanism PLAIN (RFC 4616).
@@ -206,7 +211,7 @@ type scramMechanism struct {
 func (m *scramMechanism) Next(response []byte) (challenge []byte, done bool, err error) {
 	challenge, done, err = m.SCRAM.Next(response)
 	if done && err == nil {
-		m.s.welcome(m.Account())
+		err = m.s.welcome(m.Account())
 	}
 	return challenge, done, err
 }

@@ -26,7 +26,6 @@ func (s *session) Data(io.Reader) (err error) {
 		return errStopped
 	}
 	s.conn.feed = feedDot
-	s.distrusted = read.bare && len(s.conn.in.pending()) > 0
 	id := s.Server.Mail.NewMessageID()
 	if err := s.take(id, sp, read); err != nil {
 		return s.reply(err, mail.Status{})

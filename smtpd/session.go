@@ -41,9 +41,6 @@ type session struct {
 	spoken     bool // the first line has been read
 	sasl       bool // the next line is a SASL response
 	helo       string
-	// distrusted says that what the client has sent already came behind a message
-	// whose end other servers might see elsewhere.
-	distrusted bool
 	esmtp      bool
 
 	account   store.Account // zero until AUTH
@@ -83,10 +80,6 @@ func (s *session) next() (err error) {
 		return err
 	}
 	for len(s.conn.feed) == 0 {
-		if s.distrusted {
-			s.conn.linger = true
-			return errEnded
-		}
 		line, err := s.conn.readLine()
 		switch {
 		case errors.Is(err, errEnded) || s.conn.ended:
