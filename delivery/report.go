@@ -28,10 +28,12 @@ type report struct {
 
 // conclude makes a unit of the fates of a work.
 func (r *run) conclude(ctx context.Context, w *work, fates []fate) *unit {
-	now := r.d.Now()
+	// One spread for all recipients: they come due together, and share the next
+	// transaction and what their sender is told.
+	now, spread := r.d.Now(), r.spread()
 	list := make([]judgement, len(w.items))
 	for i, item := range w.items {
-		list[i] = r.d.Schedule.judge(item, fates[i], now, r.spread())
+		list[i] = r.d.Schedule.judge(item, fates[i], now, spread)
 	}
 	u := &unit{}
 	for _, action := range []dsn.Action{dsn.Failed, dsn.Delayed} {

@@ -13,7 +13,7 @@ import (
 )
 
 // claimSize is how many items are claimed in one step.
-const claimSize = 500
+const claimSize = 200
 
 // patience is how long a claim waits while there is enough to do.
 const patience = 200 * time.Millisecond

@@ -254,7 +254,8 @@ func TestHostileWords(t *testing.T) {
 
 func TestDuration(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		0: "less than a minute", time.Minute: "1 minute", 59 * time.Minute: "59 minutes", 4 * time.Hour: "4 hours",
+		0: "1 second", 7 * time.Second: "7 seconds", 59500 * time.Millisecond: "59 seconds",
+		time.Minute: "1 minute", 59 * time.Minute: "59 minutes", 4 * time.Hour: "4 hours",
 		47 * time.Hour: "47 hours", 5 * 24 * time.Hour: "5 days", 5*24*time.Hour + time.Hour: "5 days",
 	} {
 		if got := duration(d); got != want {

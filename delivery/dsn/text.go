@@ -190,7 +190,7 @@ func duration(d time.Duration) string {
 	case d >= time.Minute:
 		return count(int(d.Round(time.Minute)/time.Minute), "minute")
 	}
-	return "less than a minute"
+	return count(max(1, int(d/time.Second)), "second")
 }
 
 func count(n int, unit string) string {
