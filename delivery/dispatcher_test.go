@@ -362,6 +362,35 @@ func TestOneConnectionServesManyMessages(t *testing.T) {
 	}
 }
 
+func TestEqualsShareTheLoad(t *testing.T) {
+	s, one, two := newSite(t), &smtptest.Server{}, &smtptest.Server{}
+	first := one.Start(t, "127.0.0.5")
+	s.mx("there.test", first, two.StartAt(t, fmt.Sprintf("127.0.0.6:%d", first.Port())))
+	for _, mx := range s.dns.mx["there.test"] {
+		mx.Pref = 10
+	}
+	s.run()
+	// One after the other, as people write: 2^-29 is the chance that all go one way.
+	for range 30 {
+		s.await(s.put(letter, "bob@there.test"), store.Relayed, 1)
+	}
+	if one.Count() == 0 || two.Count() == 0 || one.Count()+two.Count() != 30 {
+		t.Errorf("they have %d and %d", one.Count(), two.Count())
+	}
+}
+
+func TestRecipientsOfAMessageStayTogether(t *testing.T) {
+	s := newSite(t)
+	s.mx("there.test", netip.MustParseAddrPort("127.0.0.9:1"))
+	s.run()
+	id := s.put(letter, "bob@there.test", "eve@there.test", "joe@there.test")
+	s.await(id, store.Postponed, 3)
+	q := s.queue()
+	if len(q) != 3 || !q[0].Due.Equal(q[1].Due) || !q[0].Due.Equal(q[2].Due) {
+		t.Errorf("the queue is %+v", q)
+	}
+}
+
 func TestMailForTheDeadWaitsTogether(t *testing.T) {
 	s, remote := newSite(t), &smtptest.Server{}
 	remote.Script = func(int, string) *smtptest.Step { return smtptest.Say("421 4.3.2 too busy") }
