@@ -107,10 +107,7 @@ func (s Speed) Run(ctx context.Context, out io.Writer) (err error) {
 		return s.watchWAL(ctx, server, own, out)
 	}
 	results, err := s.cells(ctx, server, own, out)
-	if err != nil {
-		return err
-	}
-	return s.print(out, results)
+	return errors.Join(err, s.print(out, results)) // what was measured before a mishap counts
 }
 
 func (s Speed) withDefaults() Speed {
@@ -159,25 +156,40 @@ func (s Speed) cells(ctx context.Context, server *Server, own Target, out io.Wri
 	runs := make(map[string][]Result)
 	var order []string
 	for run := range s.Runs {
-		for _, size := range s.Sizes {
-			for _, connections := range s.Connections {
-				for _, target := range append([]Target{own}, s.Targets...) {
-					s.say(out, "run %d: %s, %d octets, %d connections …", run+1, target.Name, size, connections)
-					r, err := measure(ctx, target, size, connections, s.Duration, server)
-					if err != nil {
-						return nil, fmt.Errorf("%s: %w", target.Name, err)
-					}
-					s.say(out, " %.0f/s\n", r.PerSecond)
-					key := fmt.Sprint(size, connections, target.Name)
-					if runs[key] == nil {
-						order = append(order, key)
-					}
-					runs[key] = append(runs[key], r)
-				}
+		for _, c := range s.plan(own) {
+			s.say(out, "run %d: %s, %d octets, %d connections …", run+1, c.target.Name, c.size, c.connections)
+			r, err := measure(ctx, c.target, c.size, c.connections, s.Duration, server)
+			if err != nil {
+				return medians(order, runs, own.Name, syncs), fmt.Errorf("%s: %w", c.target.Name, err)
 			}
+			s.say(out, " %.0f/s\n", r.PerSecond)
+			key := fmt.Sprint(c.size, c.connections, c.target.Name)
+			if runs[key] == nil {
+				order = append(order, key)
+			}
+			runs[key] = append(runs[key], r)
 		}
 	}
 	return medians(order, runs, own.Name, syncs), nil
+}
+
+// A cell is one thing to measure.
+type cell struct {
+	target            Target
+	size, connections int
+}
+
+// plan lists the cells of one run.
+func (s Speed) plan(own Target) []cell {
+	var cells []cell
+	for _, size := range s.Sizes {
+		for _, connections := range s.Connections {
+			for _, target := range append([]Target{own}, s.Targets...) {
+				cells = append(cells, cell{target, size, connections})
+			}
+		}
+	}
+	return cells
 }
 
 // medians takes the middle run of each cell and adds the syncs counted apart.
@@ -203,6 +215,9 @@ func (s Speed) say(out io.Writer, format string, args ...any) {
 }
 
 func (s Speed) print(out io.Writer, results []Result) error {
+	if len(results) == 0 {
+		return nil
+	}
 	if s.JSON {
 		enc := json.NewEncoder(out)
 		for _, r := range results {
@@ -216,11 +231,11 @@ func (s Speed) print(out io.Writer, results []Result) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\nserver\tsize\tconnections\tmessages\tper second\taccept p50\tp99\tmax\tlargest WAL\tsyncs a message\tpostroom is")
 	for _, r := range results {
-		cell, ratio := [2]int{r.Size, r.Connections}, ""
+		at, ratio := [2]int{r.Size, r.Connections}, ""
 		if r.Target == "postroom" {
-			own[cell] = r.PerSecond
+			own[at] = r.PerSecond
 		} else {
-			ratio = fmt.Sprintf("%.1f times as fast", own[cell]/r.PerSecond)
+			ratio = fmt.Sprintf("%.1f times as fast", own[at]/r.PerSecond)
 		}
 		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%.0f\t%.2f ms\t%.1f ms\t%.0f ms\t%s\t%s\t%s\n", r.Target, r.Size, r.Connections, r.Messages,
 			r.PerSecond, r.P50, r.P99, r.Max, megabytes(r.MaxWAL), perMessage(r.Syncs), ratio)
