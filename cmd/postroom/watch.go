@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -47,6 +48,16 @@ func (c *watchedConn) Close() error {
 		c.open.Dec()
 	}
 	return c.Conn.Close()
+}
+
+// CloseWrite tells the other end that nothing more will come. Servers that hang
+// up on a client who is still sending need it, or their last words are lost.
+func (c *watchedConn) CloseWrite() error {
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return half.CloseWrite()
 }
 
 // gatewayRun is how many connections in a row from one private address look
