@@ -5,13 +5,12 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN go build -trimpath -tags netgo,osusergo,sqlite_omit_load_extension \
+RUN go build -trimpath -tags netgo,osusergo,timetzdata,sqlite_omit_load_extension \
     -ldflags '-s -w -linkmode external -extldflags "-static"' -o /out/postroom ./cmd/postroom \
  && mkdir -p /out/tmp /out/etc/postroom /out/var/lib/postroom
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
-COPY --from=build /usr/share/zoneinfo /usr/share/zoneinfo
 COPY --from=build /out/ /
 ENV PATH=/ POSTROOM_CONFIG=/etc/postroom/postroom.toml POSTROOM_DATA=/var/lib/postroom
 # init writes its file into this folder.
