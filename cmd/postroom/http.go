@@ -26,6 +26,8 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Lo
 		IdleTimeout:       2 * time.Minute,
 		ConnState:         idle.note,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+
+		DisableGeneralOptionsHandler: true, // h answers all, with its own headers
 	}
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
