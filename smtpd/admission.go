@@ -5,11 +5,14 @@ import (
 	"sync"
 )
 
-// An admission counts connections, in all and for each address.
+// An admission counts the connections that are open, and of these the ones that
+// were let in: those that are only being told to go take nobody's place.
+// Loopback is exempt from limits, and fills none.
 type admission struct {
-	mu    sync.Mutex
-	all   int
-	known map[netip.Addr]int
+	mu   sync.Mutex
+	open int
+	in   int
+	from map[netip.Addr]int // of those that were let in
 }
 
 // enter counts a connection in. It refuses when there are twice as many as the
@@ -18,41 +21,46 @@ type admission struct {
 func (a *admission) enter(end netip.Addr, limit int) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if limit > 0 && a.all >= 2*limit+10 && !end.IsLoopback() {
+	if limit > 0 && a.open >= 2*limit+10 && !end.IsLoopback() {
 		return false
 	}
-	a.all++
+	a.open++
 	return true
 }
 
-// identify counts a connection for the client it is from. It reports whether
-// both limits allow it; it has to leave in any case.
+// identify lets a connection in, now that it is known which client it is from,
+// unless that would be too many.
 func (a *admission) identify(client netip.Addr, limits *Limits) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.known == nil {
-		a.known = make(map[netip.Addr]int)
-	}
-	client = network(client)
-	a.known[client]++
 	if client.IsLoopback() {
 		return true
 	}
-	return (limits.Connections < 0 || a.all <= limits.Connections) &&
-		(limits.ConnectionsPerAddress < 0 || a.known[client] <= limits.ConnectionsPerAddress)
+	client = network(client)
+	if limits.Connections >= 0 && a.in >= limits.Connections ||
+		limits.ConnectionsPerAddress >= 0 && a.from[client] >= limits.ConnectionsPerAddress {
+		return false
+	}
+	if a.from == nil {
+		a.from = make(map[netip.Addr]int)
+	}
+	a.in++
+	a.from[client]++
+	return true
 }
 
-// leave takes back enter, and identify if client is valid.
+// leave takes back enter, and for a valid client identify.
 func (a *admission) leave(client netip.Addr) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.all--
-	if !client.IsValid() {
+	a.open--
+	if !client.IsValid() || client.IsLoopback() {
 		return
 	}
+	a.in--
 	client = network(client)
-	if a.known[client]--; a.known[client] == 0 {
-		delete(a.known, client)
+	if a.from[client]--; a.from[client] == 0 {
+		delete(a.from, client)
 	}
 }
 

@@ -36,12 +36,12 @@ type session struct {
 	log    *slog.Logger
 	client netip.Addr
 
-	started    bool // past the greeting
-	identified bool // counted for its address
-	spoken     bool // the first line has been read
-	sasl       bool // the next line is a SASL response
-	helo       string
-	esmtp      bool
+	started  bool // past the greeting
+	welcomed bool // let in, and counted
+	spoken   bool // the first line has been read
+	sasl     bool // the next line is a SASL response
+	helo     string
+	esmtp    bool
 
 	account   store.Account // zero until AUTH
 	attempted string        // the address that last tried to log in

@@ -27,14 +27,13 @@ func (s *session) start() error {
 		return err
 	}
 	s.log = s.log.With("remote", s.client.String())
-	welcome := s.admission.identify(s.client, &s.limits)
-	s.identified = true
+	s.welcomed = s.admission.identify(s.client, &s.limits)
 	if s.ImplicitTLS {
 		if err := s.conn.startTLS(s.ctx, s.tlsConfig()); err != nil {
 			return errEnded
 		}
 	}
-	if !welcome {
+	if !s.welcomed {
 		s.conn.end(statusTooMany)
 		return errEnded
 	}
@@ -101,7 +100,7 @@ func (s *session) delayGreeting(d time.Duration) error {
 
 // leave is called when the connection is closed.
 func (s *session) leave() {
-	if s.identified {
+	if s.welcomed {
 		s.admission.leave(s.client)
 	} else {
 		s.admission.leave(netip.Addr{})

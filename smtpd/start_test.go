@@ -129,6 +129,21 @@ func TestConnectionsInAll(t *testing.T) {
 	}
 }
 
+// What is refused is hung up on gently, and must not keep others out meanwhile.
+func TestRefusedConnectionsTakeNoPlace(t *testing.T) {
+	h := serve(t, trustLoopback, func(s *Server) { s.Limits.Connections, s.Limits.ConnectionsPerAddress = 3, 1 })
+	h.behindProxy(t, "198.51.100.1").expect("220")
+	for range 5 {
+		h.behindProxy(t, "198.51.100.1").expect("421 4.7.0") // and stays connected
+	}
+	for range 5 {
+		h.behindProxy(t, "127.0.0.1").expect("220")
+	}
+	h.behindProxy(t, "198.51.100.2").expect("220")
+	h.behindProxy(t, "198.51.100.3").expect("220")
+	h.behindProxy(t, "198.51.100.4").expect("421 4.7.0")
+}
+
 func TestFarTooManyConnections(t *testing.T) {
 	var a admission
 	client := netip.MustParseAddr("198.51.100.7")
