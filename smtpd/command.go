@@ -85,9 +85,10 @@ func (s *session) outOfPlace(verb, argument string) mail.Status {
 	case "MAIL":
 		return s.mailOutOfPlace(argument)
 	case "RCPT":
-		return first(unless(s.mail != nil, statusNoMail), unless(hasPrefixFold(argument, "TO:"), statusRcptSyntax))
+		return first(s.authMissing(), unless(s.mail != nil, statusNoMail), unless(hasPrefixFold(argument, "TO:"), statusRcptSyntax))
 	case "DATA":
 		return first(
+			s.authMissing(),
 			unless(s.mail != nil, statusNoMail),
 			unless(argument == "", statusNoArgument),
 			unless(s.mail == nil || len(s.mail.recipients) > 0, s.noRecipients()),
@@ -121,9 +122,15 @@ func (s *session) mailOutOfPlace(argument string) mail.Status {
 	return first(
 		unless(s.helo != "", statusNoHelo),
 		unless(s.mail == nil, statusNested),
-		unless(!s.Submission || s.submitting(), statusAuthRequired),
+		s.authMissing(),
 		unless(hasPrefixFold(argument, "FROM:"), statusMailSyntax),
 	)
+}
+
+// authMissing is the answer, where AUTH has to come first, to all that makes a
+// message (RFC 4954 6).
+func (s *session) authMissing() mail.Status {
+	return unless(!s.Submission || s.submitting(), statusAuthRequired)
 }
 
 // unless returns the status that a condition asks for when it doesn't hold.
