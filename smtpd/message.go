@@ -125,10 +125,10 @@ func (s *session) judgeSubmission(h header, b []byte) error {
 	switch {
 	case !s.submitting():
 		return nil
+	case len(h.from) != 1: // also of what has no header at all
+		return statusFromCount
 	case h.junk:
 		return statusBadHeader
-	case len(h.from) != 1:
-		return statusFromCount
 	}
 	from, err := addresses(b[h.from[0].from:h.from[0].to])
 	if err != nil || len(from) == 0 {
