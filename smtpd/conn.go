@@ -238,7 +238,10 @@ func (c *conn) Close() error {
 // drain reads what the client is still sending, for a moment: closing at once
 // would make the network throw away our last words with it.
 func (c *conn) drain() {
-	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if t, ok := c.Conn.(*tls.Conn); ok && t.CloseWrite() != nil {
+		return
+	}
+	half, ok := c.raw.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {
 		return
 	}

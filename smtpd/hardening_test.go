@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -321,6 +322,26 @@ func TestHTTP(t *testing.T) {
 		c.send(first + "\r\nHost: x\r\n\r\nMAIL FROM:<x@far.test>\r\n")
 		c.expect("554 5.5.1")
 		c.expectEnd()
+	}
+}
+
+// A client that is still sending when it is hung up on hears why: a reset would
+// take our last words with it.
+func TestLastWordsAreHeard(t *testing.T) {
+	for name, front := range map[string]string{"directly": "", "through a proxy": "PROXY TCP4 198.51.100.7 192.0.2.25 999 25\r\n"} {
+		t.Run(name, func(t *testing.T) {
+			h := serve(t, func(s *Server) {
+				if front != "" {
+					trustLoopback(s)
+				}
+			})
+			c := h.dial(t)
+			c.send(front + "POST / HTTP/1.1\r\nHost: x\r\n\r\n" + strings.Repeat("x", 256<<10))
+			heard, err := io.ReadAll(c.r)
+			if err != nil || !strings.Contains(string(heard), "\r\n554 5.5.1 ") {
+				t.Errorf("heard %q, %v", heard, err)
+			}
+		})
 	}
 }
 
