@@ -149,8 +149,8 @@ func (c *conn) fill(deadline time.Time, late mail.Status) error {
 }
 
 // readLine reads a line. Like input.line, it fails with errLineTooLong and
-// errBareControl after consuming the line; or with errEnded. A line has as much
-// time from its first octet as the client had to send that.
+// errBareControl after consuming the line; or with errEnded. Each octet of a
+// line may take as long as the first; all of them together take slowLine.
 func (c *conn) readLine() ([]byte, error) {
 	c.in.shrink(c.memory)
 	var begun time.Time
@@ -158,13 +158,11 @@ func (c *conn) readLine() ([]byte, error) {
 		if line, ok, err := c.in.line(); ok {
 			return line, err
 		}
-		from := begun
-		if begun.IsZero() {
-			if from = time.Now(); c.in.r < c.in.w {
-				begun = from
-			}
+		now := time.Now()
+		if begun.IsZero() && c.in.r < c.in.w {
+			begun = now
 		}
-		if err := c.fill(from.Add(c.limits.Idle), statusIdle); err != nil {
+		if err := c.fill(c.limits.lineDeadline(begun, now), statusIdle); err != nil {
 			return nil, err
 		}
 		if status, foreign := foreignStart(c.in.pending()); foreign && !c.session.spoken {
@@ -172,6 +170,21 @@ func (c *conn) readLine() ([]byte, error) {
 			return nil, errEnded
 		}
 	}
+}
+
+// slowLine is how long a line may take from its first octet to its last, unless
+// the client may be silent for longer than that.
+const slowLine = time.Minute
+
+// lineDeadline returns until when the next octet of a command line must arrive.
+// begun is zero if none has.
+func (l *Limits) lineDeadline(begun, now time.Time) time.Time {
+	idle := now.Add(l.Idle)
+	whole := begun.Add(max(l.Idle, slowLine))
+	if !begun.IsZero() && whole.Before(idle) {
+		return whole
+	}
+	return idle
 }
 
 // interrupt ends the session with s as soon as it isn't receiving a message. It

@@ -65,6 +65,29 @@ func TestIdleSession(t *testing.T) {
 	c.expectEnd()
 }
 
+func TestDeadlineOfLine(t *testing.T) {
+	begun := time.Unix(1000, 0)
+	at := func(s int) time.Time { return begun.Add(time.Duration(s) * time.Second) }
+	for _, tt := range []struct {
+		it   string
+		idle time.Duration
+		now  time.Time
+		want time.Time
+	}{
+		{"gives each octet its time", 4 * time.Second, at(10), at(14)},
+		{"ends a line that takes too long in all", 4 * time.Second, at(58), at(60)},
+		{"gives a line as long as a silence may last", 5 * time.Minute, at(200), at(300)},
+	} {
+		l := Limits{Idle: tt.idle}
+		if got := l.lineDeadline(begun, tt.now); !got.Equal(tt.want) {
+			t.Errorf("%s: got %v after the first octet, want %v", tt.it, got.Sub(begun), tt.want.Sub(begun))
+		}
+		if got := l.lineDeadline(time.Time{}, tt.now); !got.Equal(tt.now.Add(tt.idle)) {
+			t.Errorf("%s: a silent client has %v", tt.it, got.Sub(tt.now))
+		}
+	}
+}
+
 // TestSlowMessage sends an octet at a time, often enough not to be idle.
 func TestSlowMessage(t *testing.T) {
 	for name, limits := range map[string]Limits{
