@@ -91,7 +91,7 @@ func (a *attempt) hosts(ctx context.Context) {
 			a.ourselves(i == 0)
 			return
 		}
-		a.job.equals = len(hosts) > 1
+		a.job.passing = i > 0 || len(hosts) > 1
 		for _, w := range ways {
 			if a.tried[w.at] || len(a.tried) >= maxTries {
 				continue

@@ -26,8 +26,8 @@ type job struct {
 	at        way // of conn
 	since     time.Time
 	connected bool // what the books say
-	// equals: conn's host is one of several of the same preference.
-	equals bool
+	// passing: conn's host is not the only best one of the destination.
+	passing bool
 	// turnedAway: the server has enough of our connections; the job ends.
 	turnedAway bool
 }
@@ -38,8 +38,8 @@ func (j *job) work(ctx context.Context, w *work) {
 	for w != nil {
 		j.handle(ctx, w)
 		wait := linger
-		if j.keep(); j.conn == nil || j.equals {
-			wait = 0 // the next mail draws lots between equals anew (RFC 5321 5.1)
+		if j.keep(); j.conn == nil || j.passing {
+			wait = 0 // the next mail asks the best host first, and draws lots between equals (RFC 5321 5.1)
 		}
 		w = j.run.more(j, wait)
 	}
