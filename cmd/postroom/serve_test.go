@@ -63,6 +63,30 @@ func TestLocalMode(t *testing.T) {
 	}
 }
 
+// A notice that comes late finds a full maildrop.
+func TestQuotaNoticeComesSoon(t *testing.T) {
+	dir := t.TempDir()
+	s := startLocal(t, dir)
+	add := command(t, dir, nil, "account", "add", "carol@example.test", "--generate", "--quota", "10KB")
+	if out, err := add.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	conf, password := trusting(t, filepath.Join(dir, "postroom-data")), s.passwords()["alice@example.test"]
+	s.submit(conf, "alice@example.test", password, "carol@example.test", strings.Repeat("12345678\r\n", 860))
+	for deadline := time.Now().Add(processLimit); ; {
+		out, err := command(t, dir, nil, "account", "show", "carol@example.test", "--json").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(out), `"messages": 2,`) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no notice: %s", out)
+		}
+	}
+}
+
 // assertNotKept fails if a secret is in the clear anywhere in the data folder.
 func assertNotKept(t *testing.T, data, secret string) {
 	t.Helper()

@@ -78,6 +78,7 @@ func (sv *server) smtpServer(name string) *smtpd.Server {
 			Connections:           conf.SMTP.MaxConnections,
 			ConnectionsPerAddress: conf.SMTP.MaxConnectionsPerAddress,
 			Idle:                  conf.SMTP.IdleTimeout,
+			Grace:                 9 * time.Second, // the store closes after that: 10 s in all
 		},
 		Log: sv.log.With("service", name),
 		Now: time.Now,
@@ -183,9 +184,14 @@ func (sv *server) deliver(ctx context.Context) error {
 	}
 }
 
-// sendNotices tells the owners of filling maildrops, once a minute.
+// noticePause is the least time between two looks at who is to be told: each of
+// them reads all accounts that have a quota.
+const noticePause = 2 * time.Second
+
+// sendNotices tells the owners of filling maildrops, soon after what they hold
+// has changed.
 func (sv *server) sendNotices(ctx context.Context) error {
-	ticker := time.NewTicker(time.Minute)
+	ticker := time.NewTicker(noticePause)
 	defer ticker.Stop()
 	for {
 		if err := sv.admin.SendNotices(ctx); err != nil && ctx.Err() == nil {
@@ -195,6 +201,12 @@ func (sv *server) sendNotices(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-sv.store.UsageChanged():
+		case <-time.After(time.Minute): // what could not be written is tried again
 		}
 	}
 }

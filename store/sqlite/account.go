@@ -139,6 +139,7 @@ func (s *Store) SetQuota(ctx context.Context, id store.AccountID, quota int64) e
 	if err != nil {
 		return fmt.Errorf("set quota of account %d: %w", id, err)
 	}
+	s.noteUsage()
 	return nil
 }
 

@@ -120,7 +120,10 @@ func (s *Store) addUsage(tx *tx, account store.AccountID, bytes, count int64) er
 	if err != nil {
 		return fmt.Errorf("count usage: %w", err)
 	}
-	tx.afterCommit(func() { s.usage.add(account, bytes, count) })
+	tx.afterCommit(func() {
+		s.usage.add(account, bytes, count)
+		s.noteUsage()
+	})
 	return nil
 }
 

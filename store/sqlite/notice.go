@@ -15,6 +15,18 @@ const (
 	noticeReset = 75
 )
 
+// UsageChanged signals, at least once after each commit that makes a maildrop or
+// its quota larger or smaller, that QuotaNotices may have something new.
+func (s *Store) UsageChanged() <-chan struct{} { return s.usageChanged }
+
+// noteUsage signals UsageChanged.
+func (s *Store) noteUsage() {
+	select {
+	case s.usageChanged <- struct{}{}:
+	default:
+	}
+}
+
 // QuotaNotices returns the notices that are owed now. Accounts whose maildrops
 // have become emptier will be told again.
 func (s *Store) QuotaNotices(ctx context.Context) ([]store.QuotaNotice, error) {

@@ -70,6 +70,7 @@ type Store struct {
 	lastID       atomic.Int64 // the last message id that was given out
 	nextChunk    atomic.Int64 // the last chunk id that was given out
 	queueChanged chan struct{}
+	usageChanged chan struct{}
 	reapWanted   chan struct{}
 	stop         context.CancelFunc // ends the background work
 	background   sync.WaitGroup
@@ -88,6 +89,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		disk:         diskGauge{dir: opts.Dir, reserve: opts.Reserve},
 		checks:       checkpointer{wanted: make(chan struct{}, 1)},
 		queueChanged: make(chan struct{}, 1),
+		usageChanged: make(chan struct{}, 1),
 		reapWanted:   make(chan struct{}, 1),
 	}
 	s.notes.write = s.writeNotes

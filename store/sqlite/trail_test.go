@@ -144,6 +144,11 @@ func TestQuotaNotices(t *testing.T) {
 			t.Errorf("%s: notices of %v are owed, want %v", when, got, want)
 		}
 	}
+	select {
+	case <-f.UsageChanged(): // of free
+	default:
+		t.Error("mail for a maildrop isn't signalled")
+	}
 	f.received(t, alice, 7000)
 	expect("at 70 %")
 	large := f.received(t, alice, 1200)
