@@ -232,6 +232,20 @@ func TestTimeouts(t *testing.T) {
 			t.Errorf("it was ended after %v", d)
 		}
 	})
+	inBubble(t, "ends a session that only talks after 10 minutes", func(t *testing.T, _ *fakeStore, b *bubble) {
+		c := b.dial()
+		c.expect("+OK")
+		d := took(func() {
+			for range 7 {
+				time.Sleep(80 * time.Second)
+				c.cmd("USER alice", "+OK")
+			}
+			c.eof()
+		})
+		if d != 10*time.Minute {
+			t.Errorf("it was ended after %v", d)
+		}
+	})
 	inBubble(t, "ends a session whose command comes in drops", func(t *testing.T, _ *fakeStore, b *bubble) {
 		c := b.dial()
 		c.expect("+OK")

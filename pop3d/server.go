@@ -60,6 +60,7 @@ type Limits struct {
 	Connections  int           // at once; 2000
 	PerAddress   int           // at once, from one IPv4 address or IPv6 /64, loopback exempt; 50
 	LoginTimeout time.Duration // silence before login, and a TLS handshake; 2 minutes
+	LobbyTimeout time.Duration // from the connection to the login in all; 10 minutes
 	IdleTimeout  time.Duration // silence after it, at least 10 minutes (RFC 1939 section 3); 10 minutes
 	WriteTimeout time.Duration // for the client to take one buffer; 1 minute
 }
@@ -68,6 +69,7 @@ func (l Limits) withDefaults() Limits {
 	orElse(&l.Connections, 2000)
 	orElse(&l.PerAddress, 50)
 	orElse(&l.LoginTimeout, 2*time.Minute)
+	orElse(&l.LobbyTimeout, 10*time.Minute)
 	orElse(&l.IdleTimeout, 10*time.Minute)
 	orElse(&l.WriteTimeout, time.Minute)
 	return l

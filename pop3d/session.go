@@ -47,6 +47,7 @@ type session struct {
 	drop   *maildrop // nil before login
 	begun  bool      // the first line has been read
 	bad    int       // bad commands so far
+	inBy   time.Time // when the client must have logged in
 	lineBy time.Time // when the line that is being read must be complete; zero: none is
 	unsent []store.Collection
 	buf    []byte // for reading bodies
@@ -55,7 +56,7 @@ type session struct {
 }
 
 func (h *house) newSession(nc net.Conn, client netip.Addr) *session {
-	s := &session{house: h, limits: h.limits, client: client}
+	s := &session{house: h, limits: h.limits, client: client, inBy: time.Now().Add(h.limits.LobbyTimeout)}
 	s.log = h.server.Log.With("protocol", h.server.Name, "session", h.server.serial.Add(1), "remote", client)
 	s.conn = &conn{Conn: nc, writeTimeout: h.limits.WriteTimeout}
 	s.use(s.conn)
@@ -88,13 +89,20 @@ func (f feed) Read(p []byte) (int, error) {
 // expect sets the time by which the client has to have sent a whole line.
 func (s *session) expect() error {
 	if s.lineBy.IsZero() {
-		patience := s.limits.LoginTimeout
-		if s.drop != nil {
-			patience = s.limits.IdleTimeout
-		}
-		s.lineBy = time.Now().Add(patience)
+		s.lineBy = s.patience(time.Now())
 	}
 	return s.await(s.lineBy)
+}
+
+// patience returns how long the client may take for the line that it begins now.
+func (s *session) patience(now time.Time) time.Time {
+	if s.drop != nil {
+		return now.Add(s.limits.IdleTimeout)
+	}
+	if by := now.Add(s.limits.LoginTimeout); by.Before(s.inBy) {
+		return by
+	}
+	return s.inBy
 }
 
 // await makes reads fail after deadline, or at once when the server stops. The
