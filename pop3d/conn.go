@@ -36,8 +36,8 @@ func (c *conn) closeWrite() {
 	if p, ok := nc.(*proxyproto.Conn); ok {
 		nc = p.Raw()
 	}
-	if t, ok := nc.(*net.TCPConn); ok {
-		_ = t.CloseWrite()
+	if half, ok := nc.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
 	}
 }
 

@@ -71,6 +71,11 @@ func serve(t testing.TB, s *pop3d.Server) (address string, stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return l.Addr().String(), serveOn(t, s, l)
+}
+
+func serveOn(t testing.TB, s *pop3d.Server, l net.Listener) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ctx, l) }()
@@ -82,7 +87,7 @@ func serve(t testing.TB, s *pop3d.Server) (address string, stop func()) {
 		done <- nil
 	}
 	t.Cleanup(stop)
-	return l.Addr().String(), stop
+	return stop
 }
 
 // A client is a dumb one: it sends and expects lines.

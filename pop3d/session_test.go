@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -31,6 +32,45 @@ func TestBadCommandsEndASession(t *testing.T) {
 	c.send(strings.Repeat("XYZZY\r\n", 1000))
 	c.expect("-ERR too many bad commands")
 	c.eof()
+}
+
+// A halfListener's connections aren't TCP's own, but can be closed by half too.
+type halfListener struct {
+	net.Listener
+	halves atomic.Int32
+}
+
+type halfConn struct {
+	net.Conn
+	listener *halfListener
+}
+
+func (l *halfListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return &halfConn{c, l}, err
+}
+
+func (c *halfConn) CloseWrite() error {
+	c.listener.halves.Add(1)
+	return c.Conn.(*net.TCPConn).CloseWrite()
+}
+
+func TestLastWordsAreHeard(t *testing.T) {
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &halfListener{Listener: tcp}
+	serveOn(t, newServer(t, newFakeStore()), l)
+	c := dial(t, tcp.Addr().String())
+	c.send(strings.Repeat("XYZZY\r\n", 10000))
+	heard, err := io.ReadAll(c.r)
+	if err != nil || !strings.HasSuffix(string(heard), "-ERR too many bad commands, good bye\r\n") {
+		t.Errorf("heard %q, %v", heard, err)
+	}
+	if n := l.halves.Load(); n != 1 {
+		t.Errorf("the connection was closed by half %d times", n)
+	}
 }
 
 func TestFailedLoginsEndASession(t *testing.T) {
