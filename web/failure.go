@@ -34,6 +34,10 @@ var (
 		http.StatusForbidden, "That request came from another site",
 		"Nothing was changed. To do it on purpose, open postroom itself and use its own buttons.",
 	}
+	errBadForm = failure{
+		http.StatusBadRequest, "That is not a form",
+		"What was sent here can’t be read. Nothing was changed. Go back to the page that you came from and use its buttons.",
+	}
 	errTooLarge = failure{
 		http.StatusRequestEntityTooLarge, "That is too much at once",
 		"No form here needs more than 64 KB. Nothing was changed; go back and send less.",

@@ -111,6 +111,18 @@ func TestHeadersAreOnEveryAnswer(t *testing.T) {
 	}
 }
 
+func TestWhatIsNoForm(t *testing.T) {
+	s := newSite(t)
+	for _, b := range []*browser{s.browser(), s.signedIn()} {
+		for _, path := range []string{"/login", "/domains", "/queue"} {
+			if a := b.do("POST", path, strings.NewReader("name=%zz")); a.code == http.StatusInternalServerError {
+				t.Errorf("%s takes it for a fault of ours", path)
+			}
+		}
+	}
+	s.browser().do("POST", "/login", strings.NewReader("username=%zz")).has(t, http.StatusBadRequest, errBadForm.Title)
+}
+
 func TestPagesAreSmall(t *testing.T) {
 	s := newSite(t)
 	s.fill()

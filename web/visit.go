@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -141,4 +142,11 @@ func (v *visit) toLogin() error {
 func (v *visit) field(name string) string { return v.r.PostFormValue(name) }
 
 // form reads the form that was sent.
-func (v *visit) form() error { return v.r.ParseForm() }
+func (v *visit) form() error {
+	var tooLarge *http.MaxBytesError
+	err := v.r.ParseForm()
+	if err == nil || errors.As(err, &tooLarge) {
+		return err
+	}
+	return errBadForm
+}
