@@ -75,6 +75,7 @@ func (c *accountAdd) Run(ctx context.Context, s *shell) error {
 	}
 	a, err := ask[admin.Account](ctx, s, "account/add", admin.NewAccount{
 		Address: c.Address, Password: password, Name: c.Name, Quota: int64(c.Quota), Admin: c.Admin,
+		AnyPassword: c.PasswordStdin,
 	})
 	if err != nil {
 		return err
@@ -157,7 +158,7 @@ func (c *accountPasswd) Run(ctx context.Context, s *shell) error {
 	if err != nil {
 		return err
 	}
-	if _, err := ask[nothing](ctx, s, "account/passwd", accountRequest{Address: c.Address, Password: password}); err != nil {
+	if _, err := ask[nothing](ctx, s, "account/passwd", accountRequest{Address: c.Address, Password: password, AnyPassword: c.PasswordStdin}); err != nil {
 		return err
 	}
 	if c.Generate {

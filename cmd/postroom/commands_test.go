@@ -115,6 +115,7 @@ func testCommands(t *testing.T, p *place) {
 		{"account list", "", "alice@example.org  Alice  0         0 B   2.0 GB  enabled, admin\n"},
 		{"account show alice@example.org", "", "Maildrop  0 messages, 0 B\n"},
 		{"account show alice@example.org --json", "", `"quota": 2000000000`},
+		{"account passwd alice@example.org --password-stdin", "secret", "Changed the password"},
 		{"account passwd alice@example.org --password-stdin", "another pass word", "Changed the password"},
 		{"account app-password list alice@example.org", "", "has no app passwords"},
 		{"account app-password list alice@example.org --json", "", "[]\n"},

@@ -17,6 +17,8 @@ type (
 		Password string `json:"password,omitempty"`
 		Refuse   bool   `json:"refuse,omitempty"`
 		Name     string `json:"name,omitempty"` // of an app password
+		// AnyPassword is as in admin.NewAccount.
+		AnyPassword bool `json:"any_password,omitempty"`
 	}
 	nameRequest  struct{ Name string }
 	textRequest  struct{ Text string }
@@ -37,7 +39,12 @@ func operations(a *admin.Admin, ready func() error) http.Handler {
 	handle(mux, "account/add", a.AddAccount)
 	handle(mux, "account/list", plain(a.Accounts))
 	handle(mux, "account/show", func(ctx context.Context, r accountRequest) (admin.Account, error) { return a.Account(ctx, r.Address) })
-	handle(mux, "account/passwd", act(func(ctx context.Context, r accountRequest) error { return a.SetPassword(ctx, r.Address, r.Password) }))
+	handle(mux, "account/passwd", act(func(ctx context.Context, r accountRequest) error {
+		if r.AnyPassword {
+			return a.SetAnyPassword(ctx, r.Address, r.Password)
+		}
+		return a.SetPassword(ctx, r.Address, r.Password)
+	}))
 	handle(mux, "account/disable", act(func(ctx context.Context, r accountRequest) error { return a.DisableAccount(ctx, r.Address, r.Refuse) }))
 	handle(mux, "account/enable", act(func(ctx context.Context, r accountRequest) error { return a.EnableAccount(ctx, r.Address) }))
 	handle(mux, "account/remove", func(ctx context.Context, r accountRequest) (admin.RemovedAccount, error) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"postroom/store"
+	"postroom/store/auth"
 )
 
 // NewAccount asks for an account. Without a password nobody can log in until one
@@ -18,6 +19,9 @@ type NewAccount struct {
 	Name     string `json:"name"`
 	Quota    int64  `json:"quota"` // octets; 0: none
 	Admin    bool   `json:"admin"`
+	// AnyPassword takes a short password too: from a command of this host, whose
+	// user may put any into the database anyway.
+	AnyPassword bool `json:"any_password,omitempty"`
 }
 
 // An Account is one as it is shown. It holds nothing secret.
@@ -59,6 +63,9 @@ func (a *Admin) AddAccount(ctx context.Context, request NewAccount) (Account, er
 	}
 	account := store.Account{Address: address, Name: request.Name, Quota: request.Quota, Admin: request.Admin, Created: a.Now()}
 	if request.Password != "" {
+		if err := auth.CheckLength(request.Password); err != nil && !request.AnyPassword {
+			return Account{}, passwordError(err)
+		}
 		if account.Secret, err = a.Auth.NewSecret(ctx, request.Password); err != nil {
 			return Account{}, passwordError(err)
 		}
@@ -99,6 +106,15 @@ func (a *Admin) Account(ctx context.Context, address string) (Account, error) {
 
 // SetPassword gives an account a new password and ends its sessions.
 func (a *Admin) SetPassword(ctx context.Context, address, password string) error {
+	if err := auth.CheckLength(password); err != nil {
+		return passwordError(err)
+	}
+	return a.SetAnyPassword(ctx, address, password)
+}
+
+// SetAnyPassword is SetPassword for NewAccount's AnyPassword: it takes a short
+// password too.
+func (a *Admin) SetAnyPassword(ctx context.Context, address, password string) error {
 	account, err := a.account(ctx, address)
 	if err != nil {
 		return err

@@ -248,11 +248,19 @@ func TestOwnTroubleIsNotADenial(t *testing.T) {
 	}
 }
 
+func TestCheckLength(t *testing.T) {
+	for password, short := range map[string]bool{"1234567": true, "äöüäöü": true, "12345678": false, "äöüäöüäö": false} {
+		if err := CheckLength(password); (err != nil) != short {
+			t.Errorf("%q: %v", password, err)
+		}
+	}
+}
+
 func TestNewSecretJudgesPasswords(t *testing.T) {
 	f := newFixture(t, Options{})
 	for _, test := range []struct{ it, password, says string }{
-		{"refuses a short one", "1234567", "too short"},
-		{"counts characters", "äöüäöü", "too short"},
+		{"refuses none", "", "empty"},
+		{"takes a short one", "secret", ""},
 		{"refuses a huge one", strings.Repeat("x", 1025), "too long"},
 		{"refuses line ends", "good enough\n", "line ends"},
 		{"refuses NUL", "good\x00enough", "NUL"},

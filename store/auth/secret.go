@@ -26,18 +26,26 @@ type PasswordError string
 // Error returns the sentence.
 func (e PasswordError) Error() string { return string(e) }
 
-// checkPassword returns a PasswordError for what nobody should use, or what the
-// protocols can't carry.
+// checkPassword returns a PasswordError for what the protocols can't carry.
 func checkPassword(password string) error {
 	switch {
 	case !utf8.ValidString(password):
 		return PasswordError("The password must be UTF-8 text.")
-	case utf8.RuneCountInString(password) < minPassword:
-		return PasswordError(fmt.Sprintf("The password is too short: it needs at least %d characters.", minPassword))
+	case password == "":
+		return PasswordError("The password is empty.")
 	case len(password) > maxPassword:
 		return PasswordError(fmt.Sprintf("The password is too long: it may have at most %d octets.", maxPassword))
 	case strings.ContainsAny(password, "\r\n\x00"):
 		return PasswordError("The password must not contain line ends or NUL characters.")
+	}
+	return nil
+}
+
+// CheckLength returns a PasswordError for a password that is soon guessed. It is
+// for those who choose one for daily use, and no bound on what NewSecret takes.
+func CheckLength(password string) error {
+	if utf8.RuneCountInString(password) < minPassword {
+		return PasswordError(fmt.Sprintf("The password is too short: it needs at least %d characters.", minPassword))
 	}
 	return nil
 }
