@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -14,13 +15,14 @@ import (
 // initCmd writes a configuration file for a real host.
 type initCmd struct {
 	Hostname string `placeholder:"NAME" help:"The server's name, such as mail.example.org; asked for if it isn't given."`
-	Data     string `placeholder:"FOLDER" help:"Where the mail is kept; asked for if it isn't given (/var/lib/postroom)."`
-	Output   string `short:"o" placeholder:"FILE" default:"postroom.toml" help:"The file to write; - for standard output (${default})."`
+	Data     string `placeholder:"FOLDER" help:"Where the mail is kept; asked for if the name is (/var/lib/postroom)."`
+	Output   string `short:"o" placeholder:"FILE" help:"The file to write; - for standard output. Otherwise the one of --config."`
 	Force    bool   `help:"Write over a file that is there already."`
 }
 
 // Run asks for what the flags don't say and writes the file.
 func (c *initCmd) Run(s *shell) error {
+	c.Output = cmp.Or(c.Output, s.configFlag, s.getenv("POSTROOM_CONFIG"), configFile)
 	if err := c.mayWrite(); err != nil {
 		return err
 	}
@@ -34,6 +36,9 @@ func (c *initCmd) Run(s *shell) error {
 	if err := checkHostname(conf.Hostname); err != nil {
 		return usagef("hostname: %v", err)
 	}
+	if c.Hostname != "" {
+		c.Data = cmp.Or(c.Data, conf.Data) // whoever gives flags is not asked for the rest
+	}
 	if conf.Data, err = c.ask(s, answers, c.Data, "Folder for the mail", conf.Data); err != nil {
 		return err
 	}
@@ -44,7 +49,7 @@ func (c *initCmd) Run(s *shell) error {
 	if err := c.write(configText(conf)); err != nil {
 		return err
 	}
-	c.sayNext(s.out, conf)
+	c.sayNext(s, conf)
 	return nil
 }
 
@@ -102,13 +107,13 @@ func (c *initCmd) write(text string) error {
 	return errors.Join(err, f.Close())
 }
 
-func (c *initCmd) sayNext(w io.Writer, conf *Config) {
+func (c *initCmd) sayNext(s *shell, conf *Config) {
 	_, domain, _ := strings.Cut(conf.Hostname, ".")
 	flag := ""
-	if filepath.Clean(c.Output) != configFile {
+	if filepath.Clean(c.Output) != filepath.Clean(findConfig("", s.getenv)) {
 		flag = " --config " + c.Output
 	}
-	fmt.Fprintf(w, `Wrote %[1]s. What comes next:
+	fmt.Fprintf(s.out, `Wrote %[1]s. What comes next:
 
   1. Let DNS say where the mail of %[2]s goes: an A record for %[3]s,
      "%[2]s. MX 10 %[3]s.", and a reverse name (PTR) for its address.

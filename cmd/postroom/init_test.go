@@ -70,6 +70,29 @@ func TestInitWritesOverNothing(t *testing.T) {
 	}
 }
 
+func TestInitWritesTheConfigurationThatIsNamed(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, test := range []struct {
+		environ []string
+		args    []string
+		file    string
+		flag    string // in what comes next
+	}{
+		{nil, nil, "postroom.toml", ""},
+		{nil, []string{"--config", "flag.toml"}, "flag.toml", " --config flag.toml"},
+		{[]string{"POSTROOM_CONFIG=env.toml"}, nil, "env.toml", ""},
+		{[]string{"POSTROOM_CONFIG=env2.toml"}, []string{"--output", "other.toml"}, "other.toml", " --config other.toml"},
+	} {
+		out, errs, status := runCommand(t, "", test.environ, append([]string{"init", "--hostname", "mail.example.org"}, test.args...)...)
+		if status != statusDone || errs != "" || !strings.Contains(out, "postroom"+test.flag+" serve") {
+			t.Errorf("%v %v: status %d: %s%s", test.environ, test.args, status, errs, out)
+		}
+		if _, err := loadConfig(test.file, nil); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestInitHelp(t *testing.T) {
 	if out, _, status := runCommand(t, "", nil, "init", "--help"); status != statusDone || !strings.Contains(out, "/var/lib/postroom") {
 		t.Errorf("status %d:\n%s", status, out)
