@@ -3,7 +3,7 @@ package main
 import (
 	"errors"
 	"net"
-	"strings"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,7 +31,7 @@ func bindAll(c *Config) ([]port, error) {
 		{"metrics", c.Listen.Metrics},
 	} {
 		for _, addr := range want.addrs {
-			l, err := net.Listen("tcp", addr)
+			l, err := net.Listen(c.network(addr), addr)
 			if err != nil {
 				closeAll(ports)
 				return nil, bindError("listen."+want.service, addr, err)
@@ -40,6 +40,25 @@ func bindAll(c *Config) ([]port, error) {
 		}
 	}
 	return ports, nil
+}
+
+// network says which kinds of addresses addr stands for. Every IPv4 address and
+// every IPv6 address of one port are a listener each where both are asked for;
+// otherwise either of them takes both kinds.
+func (c *Config) network(addr string) string {
+	host, number, _ := net.SplitHostPort(addr)
+	other, network := "::", "tcp4"
+	if host == "::" {
+		other, network = "0.0.0.0", "tcp6"
+	}
+	if (host == "::" || host == "0.0.0.0") && slices.Contains(c.Listen.addresses(), net.JoinHostPort(other, number)) {
+		return network
+	}
+	return "tcp"
+}
+
+func (l *ListenConfig) addresses() []string {
+	return slices.Concat(l.SMTP, l.Submission, l.Submissions, l.POP3, l.POP3S, l.Web, l.Metrics)
 }
 
 func closeAll(ports []port) {
@@ -61,7 +80,10 @@ func bindError(key, addr string, err error) error {
 	case errors.Is(err, unix.EADDRNOTAVAIL):
 		return usagef("%s: %s, for port %s, is not an address of this machine", key, host, number)
 	}
-	return usagef("%s: cannot listen on %s: %s", key, addr, strings.TrimPrefix(err.Error(), "listen tcp "+addr+": "))
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		err = op.Err
+	}
+	return usagef("%s: cannot listen on %s: %v", key, addr, err)
 }
 
 // byService returns the listeners of one service.
