@@ -91,8 +91,8 @@ func (sv *server) printPorts(w io.Writer) {
 func (sv *server) printHints(w io.Writer, from, to login) {
 	if ports := byService(sv.ports, "submission"); len(ports) > 0 {
 		fmt.Fprintf(w, "\nSend a mail (in another terminal):\n\n"+
-			"  printf 'From: %[1]s\\nTo: %[2]s\\nSubject: Hello\\n\\nHello!\\n' | curl -sS --crlf -k --ssl-reqd smtp://%[3]s \\\n"+
-			"    --user '%[1]s:%[4]s' --mail-from %[1]s --mail-rcpt %[2]s -T -\n",
+			"  printf 'From: %[1]s\\nTo: %[2]s\\nSubject: Hello\\n\\nHello!\\n' | curl -sS --crlf -k --ssl-reqd smtp://%[3]s "+
+			"--user '%[1]s:%[4]s' --mail-from %[1]s --mail-rcpt %[2]s -T -\n",
 			from.address, to.address, ports[0].Addr(), from.password)
 	}
 	if ports := byService(sv.ports, "pop3"); len(ports) > 0 {

@@ -66,7 +66,7 @@ func (s *Store) roomForBackup(dir string) error {
 	}
 	there, _, err := diskSpace(dir)
 	if err != nil {
-		return fmt.Errorf("measure disk: %w", err)
+		return fmt.Errorf("backup into %s: %w", dir, err)
 	}
 	needHere := growth + min(s.opts.Reserve, total/50)
 	if sameDisk(s.opts.Dir, dir) {
@@ -220,7 +220,7 @@ func Restore(ctx context.Context, file string, opts Options) error {
 	defer lock.Close()
 	target := filepath.Join(opts.Dir, FileName)
 	if _, err := os.Lstat(target); !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s: %w", target, store.ErrConflict)
+		return fmt.Errorf("nothing is written over, restore into a new data folder: %s %w", target, store.ErrConflict)
 	}
 	part := target + ".part"
 	if err := restoreTo(ctx, file, part); err != nil {
