@@ -9,7 +9,7 @@ import (
 )
 
 // seenLimit is how long the last message may take to appear in its maildrop.
-const seenLimit = 2 * time.Minute
+const seenLimit = 5 * time.Minute
 
 // measure drives one target for at least d and waits until everything that it
 // accepted is seen in the maildrops.
