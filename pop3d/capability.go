@@ -20,7 +20,8 @@ func (s *session) capa(context.Context, []string) error {
 }
 
 // capabilities lists what the client may do in the session as it is now.
-// Whatever needs TLS is there once TLS is, STLS until then.
+// USER and the names of mechanisms are there once they may be used, STLS until
+// there is TLS.
 func (s *session) capabilities() []string {
 	list := []string{
 		"TOP",
@@ -33,8 +34,10 @@ func (s *session) capabilities() []string {
 		"IMPLEMENTATION postroom",
 	}
 	if s.mayLogIn() {
-		list = append(list, "USER", "SASL "+strings.Join(s.mechanisms(), " "))
+		list = append(list, "USER")
 	}
+	// Without mechanisms it says that there will be some behind TLS.
+	list = append(list, strings.Join(append([]string{"SASL"}, s.mechanisms()...), " "))
 	if s.maySTLS() {
 		list = append(list, "STLS")
 	}
