@@ -303,6 +303,25 @@ func TestRetriesUntilTheTimeIsUp(t *testing.T) {
 	}
 }
 
+func TestDelayNoticeIsNotLateItself(t *testing.T) {
+	s := newSite(t)
+	s.Schedule = Schedule{Waits: []time.Duration{24 * time.Hour}, DelayNotice: 4 * time.Hour}
+	s.mx("there.test", netip.MustParseAddrPort("127.0.0.9:1"))
+	stop := s.run()
+	id := s.put(letter, "bob@there.test")
+	s.await(id, store.Postponed, 1)
+	stop()
+	if q := s.queue(); len(q) != 1 || q[0].Due.Sub(q[0].Created) != 4*time.Hour {
+		t.Errorf("the queue is %+v", q)
+	}
+	s.advance(4*time.Hour + time.Second)
+	s.run()
+	s.await(id, store.Delayed, 1)
+	if q := s.queue(); len(q) != 1 || q[0].Due.Sub(q[0].Created) < 24*time.Hour {
+		t.Errorf("after the notice the queue is %+v", q)
+	}
+}
+
 func TestAdminReturnsMail(t *testing.T) {
 	s := newSite(t)
 	s.mx("there.test", netip.MustParseAddrPort("127.0.0.9:1"))

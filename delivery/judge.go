@@ -59,8 +59,11 @@ func (s Schedule) postpone(j *judgement, item store.QueueItem, f fate, now time.
 		return
 	}
 	j.outcome.Result = store.Deferred
-	j.outcome.Retry = s.Next(now, item.Expires, item.Attempts+1, spread)
-	next := j.outcome.Retry
+	next := s.Next(now, item.Expires, item.Attempts+1, spread)
+	if late := item.Created.Add(s.DelayNotice); s.mayTellDelay(item) && late.After(now) && late.Before(next) {
+		next = late // one round more, for a notice that is not late itself
+	}
+	j.outcome.Retry = next
 	j.add(store.Event{Kind: store.Postponed, Time: now, Host: f.host, Reply: f.words(), Next: &next})
 	if s.tellsDelay(item, now) {
 		recipient.Cause, recipient.RetryUntil = dsn.Unreachable, item.Expires
@@ -73,8 +76,12 @@ func (s Schedule) postpone(j *judgement, item store.QueueItem, f fate, now time.
 // tellsDelay reports whether it is time to tell the sender, once, that a message
 // is late.
 func (s Schedule) tellsDelay(item store.QueueItem, now time.Time) bool {
-	return s.DelayNotice > 0 && !item.Delayed && now.Sub(item.Created) >= s.DelayNotice &&
-		item.Recipient.Notify.OnDelay() && !item.Sender.IsNull()
+	return s.mayTellDelay(item) && now.Sub(item.Created) >= s.DelayNotice
+}
+
+// mayTellDelay reports whether the sender is to be told once a message is late.
+func (s Schedule) mayTellDelay(item store.QueueItem) bool {
+	return s.DelayNotice > 0 && !item.Delayed && item.Recipient.Notify.OnDelay() && !item.Sender.IsNull()
 }
 
 func (j *judgement) fail(item store.QueueItem, f fate, now time.Time, recipient dsn.Recipient) {
