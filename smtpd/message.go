@@ -48,7 +48,7 @@ func (c *conn) receive(sp *spool) (*dotReader, error) {
 		if c.in.r += n; done {
 			return d, nil
 		}
-		if sp.size > 2*sp.limit+maxBodyLine {
+		if sp.size > sp.limit+c.limits.ExcessBytes {
 			c.end(statusTooLarge)
 			return nil, errEnded
 		}

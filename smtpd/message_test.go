@@ -164,7 +164,7 @@ func hasBare(s string) bool {
 }
 
 func TestSize(t *testing.T) {
-	h := serve(t, func(s *Server) { s.Limits.MessageBytes = 10_000 })
+	h := serve(t, func(s *Server) { s.Limits.MessageBytes, s.Limits.ExcessBytes = 10_000, 4<<20 })
 	c := h.open(t)
 	exact := "a: b\r\n\r\n" + strings.Repeat("x", 10_000-10) + "\r\n"
 	if got := h.take(t, c, exact); got != exact {
@@ -175,7 +175,10 @@ func TestSize(t *testing.T) {
 	c.expect("552 5.3.4")
 	c.do("NOOP", "250") // what was too much was read all the same
 	c.within("alice@example.test")
-	c.send(strings.Repeat("x", 3<<20))
+	c.send(strings.Repeat("x", 3<<20) + "\r\n.\r\n")
+	c.expect("552 5.3.4")
+	c.within("alice@example.test")
+	c.send(strings.Repeat("x", 5<<20))
 	c.expect("552 5.3.4") // up to a point
 	c.expectEnd()
 }

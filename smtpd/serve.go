@@ -16,6 +16,7 @@ import (
 // withDefaults returns l with its zero fields filled in.
 func (l Limits) withDefaults() Limits {
 	setDefault(&l.MessageBytes, 50_000_000)
+	setDefault(&l.ExcessBytes, 1<<30)
 	setDefault(&l.Recipients, 1000)
 	setDefault(&l.Connections, 2000)
 	setDefault(&l.ConnectionsPerAddress, 50)

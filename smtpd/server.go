@@ -71,6 +71,7 @@ type Server struct {
 // default; a negative number of connections means no limit.
 type Limits struct {
 	MessageBytes          int64         // 50,000,000: the largest message taken
+	ExcessBytes           int64         // 1 GB: how much more of one is read, and dropped, for its client to hear that it is too large
 	Recipients            int           // 1,000: recipients of one message
 	Connections           int           // 2,000: at once, in all
 	ConnectionsPerAddress int           // 50: at once from one address; loopback is exempt
