@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"slices"
 
 	"postroom/delivery/route"
 	"postroom/delivery/smtpclient"
@@ -201,7 +202,11 @@ func (a *attempt) refused(e *smtpclient.Error, w way, best bool) {
 
 // send sends to all who have no answer yet, on the job's connection.
 func (a *attempt) send(ctx context.Context) {
+	a.withdraw(ctx)
 	j, pending, first := a.job, a.pending(), a.work.items[0]
+	if len(pending) == 0 {
+		return
+	}
 	m := smtpclient.Message{From: first.Sender, Envelope: first.Envelope, Size: first.Size}
 	for _, i := range pending {
 		m.To = append(m.To, a.work.items[i].Recipient)
@@ -229,6 +234,24 @@ func (a *attempt) send(ctx context.Context) {
 	}
 	if !j.conn.Usable() {
 		j.drop()
+	}
+}
+
+// withdraw interrupts the items that are not to be sent any more: a claim may have
+// waited long for its turn.
+func (a *attempt) withdraw(ctx context.Context) {
+	var ids []store.QueueID
+	for _, i := range a.pending() {
+		ids = append(ids, a.work.items[i].ID)
+	}
+	gone, err := a.job.run.d.Queue.Withdrawn(ctx, ids)
+	if err != nil && ctx.Err() == nil {
+		a.job.run.log.ErrorContext(ctx, "can't tell whether to send", "message", a.work.items[0].Message, "err", err)
+	}
+	for i := range a.fates {
+		if slices.Contains(gone, a.work.items[i].ID) {
+			a.fates[i].result = store.Interrupted
+		}
 	}
 }
 

@@ -31,6 +31,9 @@ type Queue interface {
 	// Claim returns due items and keeps them from other claims until they are
 	// settled. Claims do not survive a restart.
 	Claim(ctx context.Context, r store.ClaimRequest) ([]store.QueueItem, error)
+	// Withdrawn returns those of some claimed items that are not to be sent any
+	// more, because the admin or their account's standing wants it so.
+	Withdrawn(ctx context.Context, items []store.QueueID) ([]store.QueueID, error)
 	// NextDue returns when the earliest unclaimed item comes due.
 	NextDue(ctx context.Context) (at time.Time, ok bool, err error)
 	// Settle records outcomes and reports in one step and ends their claims. The

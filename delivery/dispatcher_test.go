@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"net"
@@ -338,6 +339,45 @@ func TestAdminReturnsMail(t *testing.T) {
 	}
 	if e := s.events(id); e[len(e)-1].Kind != store.Bounced || e[len(e)-1].Outcome != "" {
 		t.Errorf("it ends with %+v", e[len(e)-1])
+	}
+}
+
+// A message may be claimed and wait for a connection for minutes.
+func TestWithdrawnWhileItWaits(t *testing.T) {
+	s, remote := newSite(t), &smtptest.Server{}
+	s.PerDestination = 1
+	reached, open := make(chan struct{}, 10), make(chan struct{})
+	remote.Script = func(_ int, line string) *smtptest.Step {
+		if line == smtptest.Connected {
+			reached <- struct{}{}
+			<-open
+		}
+		return nil
+	}
+	s.mx("there.test", remote.Start(t, "127.0.0.5"))
+	first, held, cancelled, returned := s.put(letter, "1@there.test"), s.put(letter, "2@there.test"), s.put(letter, "3@there.test"), s.put(letter, "4@there.test")
+	s.run()
+	<-reached
+	s.until(func() bool {
+		q := s.queue()
+		return q[0].Sending && q[1].Sending && q[2].Sending && q[3].Sending
+	})
+	for message, do := range map[store.MessageID]func(context.Context, store.QueueFilter) (int64, error){
+		held: s.store.HoldQueue, cancelled: s.store.CancelQueue, returned: s.store.ReturnQueue,
+	} {
+		if n, err := do(t.Context(), store.QueueFilter{Message: message}); n != 1 || err != nil {
+			t.Errorf("%d items changed, %v", n, err)
+		}
+	}
+	close(open)
+	s.await(first, store.Relayed, 1)
+	s.await(returned, store.Bounced, 1)
+	s.until(func() bool { q := s.queue(); return len(q) == 1 && !q[0].Sending })
+	if q := s.queue(); q[0].Message != held || q[0].Hold == 0 || q[0].Attempts != 0 {
+		t.Errorf("the queue is %+v", q)
+	}
+	if n := remote.Count(); n != 1 {
+		t.Errorf("the server has %d messages, want the first alone", n)
 	}
 }
 

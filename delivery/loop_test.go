@@ -69,6 +69,10 @@ func (m *memory) Claim(_ context.Context, r store.ClaimRequest) ([]store.QueueIt
 	return list, nil
 }
 
+func (m *memory) Withdrawn(context.Context, []store.QueueID) ([]store.QueueID, error) {
+	return nil, nil
+}
+
 func (m *memory) NextDue(context.Context) (at time.Time, ok bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

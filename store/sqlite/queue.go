@@ -74,6 +74,24 @@ func (s *Store) Claim(ctx context.Context, r store.ClaimRequest) ([]store.QueueI
 	return items, nil
 }
 
+// Withdrawn returns those of some claimed items that are not to be sent any more:
+// they were cancelled, held or returned since. Their claims last until they are
+// settled as interrupted.
+func (s *Store) Withdrawn(ctx context.Context, items []store.QueueID) ([]store.QueueID, error) {
+	list, err := json.Marshal(items)
+	if err != nil {
+		return nil, fmt.Errorf("find withdrawn items: %w", err)
+	}
+	rows, err := s.query(`
+		SELECT value
+		FROM json_each(?)
+		WHERE NOT EXISTS (SELECT 1 FROM queue WHERE id = value AND hold = 0 AND NOT cancel)`, string(list))
+	if err != nil {
+		return nil, fmt.Errorf("find withdrawn items: %w", err)
+	}
+	return collect(rows, func(id *store.QueueID) error { return rows.Scan(id) })
+}
+
 // NextDue returns when the earliest item that nobody has claimed comes due, or
 // false if there is none.
 func (s *Store) NextDue(ctx context.Context) (at time.Time, ok bool, err error) {

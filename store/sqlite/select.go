@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"postroom/store"
@@ -9,11 +8,7 @@ import (
 
 // selectAndChange runs a statement on the selected items, whatever their number,
 // in a few steps: their ids are put into a temporary table first.
-func selectAndChange(tx *tx, f store.QueueFilter, kind store.Kind, statement string, claimed []int64, now int64) (int64, error) {
-	skip, err := json.Marshal(claimed)
-	if err != nil {
-		return 0, err
-	}
+func selectAndChange(tx *tx, f store.QueueFilter, c queueChange, now int64) (int64, error) {
 	where, args := queueWhere(f)
 	steps := []struct {
 		query string
@@ -22,9 +17,8 @@ func selectAndChange(tx *tx, f store.QueueFilter, kind store.Kind, statement str
 		{`CREATE TEMP TABLE IF NOT EXISTS selected (id INTEGER PRIMARY KEY)`, nil},
 		{`DELETE FROM temp.selected`, nil},
 		{
-			`INSERT INTO temp.selected SELECT q.id FROM queue q
-			WHERE ` + where + ` AND q.id NOT IN (SELECT value FROM json_each(?))`,
-			append(args, string(skip)),
+			`INSERT INTO temp.selected SELECT q.id FROM queue q WHERE ` + where + ` AND ` + c.where,
+			args,
 		},
 		{
 			`INSERT INTO event (trail, seq, at, kind, recipient, detail)
@@ -34,10 +28,10 @@ func selectAndChange(tx *tx, f store.QueueFilter, kind store.Kind, statement str
 				?, ?, recipient, ''
 			FROM queue q
 			WHERE id IN (SELECT id FROM temp.selected)`,
-			[]any{now, string(kind)},
+			[]any{now, string(c.kind)},
 		},
 	}
-	if statement == cancelItems {
+	if c.kind == store.Cancelled {
 		steps = append(steps, struct {
 			query string
 			args  []any
@@ -48,7 +42,7 @@ func selectAndChange(tx *tx, f store.QueueFilter, kind store.Kind, statement str
 			return 0, fmt.Errorf("select items: %w", err)
 		}
 	}
-	result, err := tx.exec(statement+`(SELECT id FROM temp.selected)`, now)
+	result, err := tx.exec(c.statement+`(SELECT id FROM temp.selected)`, now)
 	if err != nil {
 		return 0, err
 	}

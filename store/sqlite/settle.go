@@ -84,7 +84,7 @@ func (s *Store) finish(tx *tx, o store.Outcome, tally string) error {
 func (s *Store) postpone(tx *tx, o store.Outcome) error {
 	_, err := tx.exec(`
 		UPDATE queue
-		SET due = ?, attempts = attempts + 1, last_reply = ?, delayed = delayed OR ?
+		SET due = IIF(cancel, due, ?), attempts = attempts + 1, last_reply = ?, delayed = delayed OR ?
 		WHERE id = ?`, micros(o.Retry), o.Reply, o.Delayed, o.Item)
 	if err != nil {
 		return fmt.Errorf("postpone queue item: %w", err)
@@ -101,52 +101,52 @@ func listForReaping(tx *tx, id store.MessageID) error {
 	return nil
 }
 
+// A queueChange is what the admin does to items.
+type queueChange struct {
+	kind      store.Kind // of the event
+	where     string     // of "queue q": which items it would change
+	statement string     // with the time as ?1, up to the list of ids
+}
+
 // RetryQueue makes items due now and returns how many. What is held stays held.
 func (s *Store) RetryQueue(ctx context.Context, f store.QueueFilter) (int64, error) {
-	return s.changeQueue(ctx, f, store.Hastened, `UPDATE queue SET due = ?1 WHERE id IN `)
+	return s.changeQueue(ctx, f, queueChange{store.Hastened, `1`, `UPDATE queue SET due = ?1 WHERE id IN `})
 }
 
 // HoldQueue keeps items from being sent until they are released.
 func (s *Store) HoldQueue(ctx context.Context, f store.QueueFilter) (int64, error) {
-	return s.changeQueue(ctx, f, store.Held, `UPDATE queue SET hold = hold | 1 WHERE ?1 AND id IN `)
+	return s.changeQueue(ctx, f, queueChange{store.Held, `NOT q.hold & 1`, `UPDATE queue SET hold = hold | 1 WHERE ?1 AND id IN `})
 }
 
 // ReleaseQueue ends what HoldQueue and a restore did. An item whose submitter is
 // disabled stays held for that reason.
 func (s *Store) ReleaseQueue(ctx context.Context, f store.QueueFilter) (int64, error) {
-	return s.changeQueue(ctx, f, store.Released, `UPDATE queue SET hold = hold & ~5, due = ?1 WHERE hold & 5 AND id IN `)
+	return s.changeQueue(ctx, f, queueChange{store.Released, `q.hold & 5`, `UPDATE queue SET hold = hold & ~5, due = ?1 WHERE id IN `})
 }
 
 // ReturnQueue has items returned to their senders: they become due, held or not,
 // and the next claim shows them with Cancel set.
 func (s *Store) ReturnQueue(ctx context.Context, f store.QueueFilter) (int64, error) {
-	return s.changeQueue(ctx, f, store.Cancelled, `UPDATE queue SET cancel = 1, hold = 0, due = ?1 WHERE id IN `)
+	return s.changeQueue(ctx, f, queueChange{store.Cancelled, `1`, `UPDATE queue SET cancel = 1, hold = 0, due = ?1 WHERE id IN `})
 }
 
-// CancelQueue drops items; nobody is told. What is being sent at the moment is
-// not touched.
+// CancelQueue drops items; nobody is told.
 func (s *Store) CancelQueue(ctx context.Context, f store.QueueFilter) (int64, error) {
-	n, err := s.changeQueue(ctx, f, store.Cancelled, cancelItems)
+	n, err := s.changeQueue(ctx, f, queueChange{store.Cancelled, `1`, `DELETE FROM queue WHERE ?1 AND id IN `})
 	s.reapSoon()
 	return n, err
 }
 
-const cancelItems = `DELETE FROM queue WHERE ?1 AND id IN `
-
-// changeQueue applies a statement to the items that a filter selects, but for
-// those that are being sent, and writes an event for each of them.
-func (s *Store) changeQueue(ctx context.Context, f store.QueueFilter, kind store.Kind, statement string) (int64, error) {
+// changeQueue changes the items that a filter selects, and writes an event for
+// each of them. Whoever has claimed an item asks Withdrawn before sending it.
+func (s *Store) changeQueue(ctx context.Context, f store.QueueFilter, c queueChange) (int64, error) {
 	// Claim waits until the change is durable: an item must not be claimed from
 	// a view of the queue in which it isn't cancelled yet.
 	s.claims.mu.Lock()
 	defer s.claims.mu.Unlock()
-	claimed := make([]int64, 0, len(s.claims.items))
-	for id := range s.claims.items {
-		claimed = append(claimed, int64(id))
-	}
 	var n int64
 	err := s.write(ctx, 0, func(tx *tx) (err error) {
-		n, err = selectAndChange(tx, f, kind, statement, claimed, micros(s.now()))
+		n, err = selectAndChange(tx, f, c, micros(s.now()))
 		return err
 	})
 	if err != nil {

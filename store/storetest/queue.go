@@ -184,14 +184,58 @@ func holdsForAccount(t *testing.T, f *fixture) {
 	}
 }
 
-func cancelLeavesClaimed(t *testing.T, f *fixture) {
-	f.accept(outbound(f.message("x"), "r@example.com"))
+func withdrawsClaimed(t *testing.T, f *fixture) {
+	a := outbound(f.message("x"), "1@example.com", "2@example.com", "3@example.com", "4@example.com", "5@example.com")
+	f.accept(a)
+	byAccount := outbound(f.message("y"), "disabled@example.net")
+	byAccount.Account = f.alice
+	f.accept(byAccount)
 	items := f.claim()
-	if n, err := f.CancelQueue(t.Context(), store.QueueFilter{}); n != 0 || err != nil {
-		t.Errorf("%d items cancelled while they are being sent (%v)", n, err)
+	withdrawn := func() []store.QueueID {
+		t.Helper()
+		var ids []store.QueueID
+		for _, item := range items {
+			ids = append(ids, item.ID)
+		}
+		gone, err := f.Withdrawn(t.Context(), ids)
+		f.must(err)
+		return gone
 	}
-	f.settle(outcome(items[0], store.Interrupted))
-	if n, err := f.CancelQueue(t.Context(), store.QueueFilter{}); n != 1 || err != nil {
-		t.Errorf("%d items cancelled (%v), want 1", n, err)
+	if gone := withdrawn(); len(gone) != 0 {
+		t.Errorf("%v are withdrawn before anybody did anything", gone)
+	}
+	f.must(f.SetStanding(t.Context(), f.alice, store.Disabled))
+	if gone := withdrawn(); len(gone) != 1 {
+		t.Errorf("%v are withdrawn, want the one of the disabled account", gone)
+	}
+	all := store.QueueFilter{Message: a.ID}
+	if n, err := f.HoldQueue(t.Context(), all); n != 5 || err != nil {
+		t.Errorf("%d items held (%v), want 5", n, err)
+	}
+	if n, err := f.HoldQueue(t.Context(), all); n != 0 || err != nil {
+		t.Errorf("%d items held again (%v), want 0", n, err)
+	}
+	if gone := withdrawn(); len(gone) != 6 {
+		t.Errorf("%v are withdrawn, want all", gone)
+	}
+	if n, err := f.ReturnQueue(t.Context(), all); n != 5 || err != nil {
+		t.Errorf("%d items returned (%v), want 5", n, err)
+	}
+	// A round that was under way has failed: the return doesn't wait for the next.
+	f.settle(outcome(items[0], store.Deferred))
+	if again := f.claim(); len(again) != 1 || !again[0].Cancel {
+		t.Errorf("claimed %+v, want the one that is to be returned", again)
+	}
+	if n, err := f.CancelQueue(t.Context(), all); n != 5 || err != nil {
+		t.Errorf("%d items cancelled (%v), want 5", n, err)
+	}
+	if gone := withdrawn(); len(gone) != 6 {
+		t.Errorf("%v are withdrawn, want all", gone)
+	}
+	for _, item := range items[1:] {
+		f.settle(outcome(item, store.Interrupted))
+	}
+	if n := len(f.queue()); n != 1 {
+		t.Errorf("%d items in the queue, want the one of the disabled account", n)
 	}
 }

@@ -26,6 +26,7 @@ type Store interface {
 	RemoveEntries(ctx context.Context, r store.Removal) error
 	Message(ctx context.Context, id store.MessageID) (store.Message, error)
 	Claim(ctx context.Context, r store.ClaimRequest) ([]store.QueueItem, error)
+	Withdrawn(ctx context.Context, items []store.QueueID) ([]store.QueueID, error)
 	NextDue(ctx context.Context) (at time.Time, ok bool, err error)
 	Settle(ctx context.Context, s store.Settlement) error
 	QueueChanged() <-chan struct{}
@@ -74,7 +75,7 @@ func Run(t *testing.T, b Backend) {
 		{"it signals that the queue has changed", signals},
 		{"it holds, releases, hastens and cancels", queueOperations},
 		{"it holds the queue of a disabled account", holdsForAccount},
-		{"it leaves alone what is being sent", cancelLeavesClaimed},
+		{"it withdraws what is claimed", withdrawsClaimed},
 		{"it keeps the trace of a message's whole way", traces},
 		{"it notes refused mail", notesRefusals},
 	} {
