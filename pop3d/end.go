@@ -18,6 +18,9 @@ var (
 
 // part says goodbye, where that makes sense, and logs how the session ended.
 func (s *session) part(err error) {
+	if s.stopped.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
+		err = errStopping // stop woke it by a deadline
+	}
 	switch {
 	case errors.Is(err, errQuit), errors.Is(err, errDismiss):
 		if s.flush() == nil {

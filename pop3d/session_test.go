@@ -1,10 +1,12 @@
 package pop3d_test
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
@@ -70,6 +72,18 @@ func TestLastWordsAreHeard(t *testing.T) {
 	}
 	if n := l.halves.Load(); n != 1 {
 		t.Errorf("the connection was closed by half %d times", n)
+	}
+}
+
+func TestLogTellsAStopFromATimeout(t *testing.T) {
+	var log bytes.Buffer
+	s := newServer(t, newFakeStore(messages...))
+	s.Log = slog.New(slog.NewTextHandler(&log, nil))
+	address, stop := serve(t, s)
+	dial(t, address).login("alice")
+	stop()
+	if !strings.Contains(log.String(), `reason="server stops"`) {
+		t.Errorf("the log says: %s", &log)
 	}
 }
 
