@@ -31,10 +31,10 @@ func (sv *server) reload() {
 	if len(later) > 0 {
 		sv.log.Warn("some keys take effect at the next start", "keys", later)
 	}
-	sv.log.Info("read the configuration and the certificate again", "changed", now)
 	if len(now) > 0 {
 		sv.renew()
 	}
+	sv.log.Info("read the configuration and the certificate again", "changed", now)
 }
 
 // renew has everything that comes from now on served as the configuration says;
