@@ -381,6 +381,25 @@ func TestQueue(t *testing.T) {
 	f.fails(err, admin.NotFound, store.ErrNotFound, "No mail for quiet.example is in the queue")
 }
 
+func TestQueueStatus(t *testing.T) {
+	f := newFixture(t)
+	f.fill()
+	f.accept("alice@example.org", 100, nil, "x@elsewhere.example")
+	expect := func(when, want string) {
+		t.Helper()
+		if list, err := f.Queue(t.Context(), admin.QueueSelection{}); err != nil || len(list) != 1 || list[0].Status != want {
+			t.Errorf("%s: %+v, %v, want %s", when, list, err, want)
+		}
+	}
+	expect("at first", "waiting")
+	_, err := f.store.Claim(t.Context(), store.ClaimRequest{Now: f.now, Limit: 1})
+	f.must(err)
+	expect("claimed", "sending")
+	_, err = f.HoldQueue(t.Context(), admin.QueueSelection{All: true})
+	f.must(err)
+	expect("held while claimed", "held")
+}
+
 // The fields are the contract's.
 func TestQueueItemJSON(t *testing.T) {
 	f := newFixture(t)

@@ -80,7 +80,7 @@ func (a *Admin) RemoveDomain(ctx context.Context, name string) error {
 	err = a.Store.RemoveDomain(ctx, name)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return noDomain(name)
+		return notFound("There is no domain %s here.", name)
 	case errors.Is(err, store.ErrInUse):
 		return a.domainInUse(ctx, name)
 	case err != nil:

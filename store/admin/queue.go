@@ -170,14 +170,14 @@ func queueItemOf(item store.QueueItem) QueueItem {
 	}
 }
 
-// queueStatus gives an item's state its word. What is being sent when it is held
-// is still being sent.
+// queueStatus gives an item's state its word. What is held while it waits for its
+// turn is not sent any more.
 func queueStatus(item store.QueueItem) string {
 	switch {
-	case item.Sending:
-		return "sending"
 	case item.Hold != 0:
 		return "held"
+	case item.Sending:
+		return "sending"
 	}
 	return "waiting"
 }
