@@ -294,6 +294,35 @@ func TestHangup(t *testing.T) {
 	}
 }
 
+func TestLimitsCountAllListenersOfAService(t *testing.T) {
+	file := writeConfig(t, fmt.Sprintf("hostname = \"mail.example.org\"\ndata = %q\n"+
+		"[listen]\nmetrics = [\"127.0.0.1:0\"]\nproxy_trusted = [\"127.0.0.0/8\"]\n[smtp]\nmax_connections_per_address = 1\n", t.TempDir()))
+	s := startWith(t, file, "POSTROOM_LISTEN_SMTP=127.0.0.1:0,127.0.0.2:0")
+	ports := regexp.MustCompile(`service=smtp address=(\S+)`).FindAllStringSubmatch(s.screen.String(), -1)
+	if len(ports) != 2 {
+		t.Fatalf("it listens on %q", ports)
+	}
+	for i, want := range []string{"220 ", "421 "} {
+		c, err := net.Dial("tcp", ports[i][1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := io.WriteString(c, "PROXY TCP4 198.51.100.7 192.0.2.25 999 25\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.SetReadDeadline(time.Now().Add(processLimit)); err != nil {
+			t.Fatal(err)
+		}
+		if line, err := bufio.NewReader(c).ReadString('\n'); !strings.HasPrefix(line, want) {
+			t.Errorf("listener %d says %q, %v; want %s", i, line, err, want)
+		}
+	}
+	if status := s.end(unix.SIGTERM); status != statusDone {
+		t.Errorf("SIGTERM: status %d", status)
+	}
+}
+
 func TestHealthAndMetrics(t *testing.T) {
 	data := t.TempDir()
 	s := startWith(t, writeConfig(t, fmt.Sprintf("data = %q\n", data)), "POSTROOM_LISTEN_METRICS=127.0.0.1:0")

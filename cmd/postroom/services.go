@@ -36,11 +36,17 @@ func (sv *server) services(control net.Listener) []service {
 }
 
 // mailServices returns the services of one generation: servers of mail programs
-// and other servers, as the configuration is now, each with a turn at its gate.
+// and other servers, as the configuration is now, each with a turn at its gates.
+// One server has all of a service's gates: its limits count them together.
 func (sv *server) mailServices() []service {
 	var list []service
+	servers := make(map[string]func(context.Context, net.Listener) error)
 	for _, g := range sv.gates {
-		serve := sv.mailServer(g.service)
+		serve := servers[g.service]
+		if serve == nil {
+			serve = sv.mailServer(g.service)
+			servers[g.service] = serve
+		}
 		l := g.next()
 		list = append(list, service{g.service, func(ctx context.Context) error { return serve(ctx, l) }})
 	}
