@@ -67,11 +67,17 @@ func (sv *server) welcomeLocal(ctx context.Context) error {
 		return err
 	}
 	if len(logins) == 0 {
+		if _, err := sv.admin.Account(ctx, "alice@"+localDomain); err != nil {
+			fmt.Fprintf(w, "\nThe accounts are those that were here before: %s account list\n", sv.shell.self())
+			sv.printPage(w, "an admin")
+			return nil
+		}
 		fmt.Fprintf(w, "\nThe passwords of the accounts were shown at the first start. To set a new one:\n\n  %s account passwd alice@%s --generate\n",
 			sv.shell.self(), localDomain)
 		logins = []login{{"alice@" + localDomain, "PASSWORD"}, {"bob@" + localDomain, "PASSWORD"}}
 	}
 	sv.printHints(w, logins[0], logins[1])
+	sv.printPage(w, "postmaster@"+localDomain)
 	return nil
 }
 
@@ -98,8 +104,12 @@ func (sv *server) printHints(w io.Writer, from, to login) {
 	if ports := byService(sv.ports, "pop3"); len(ports) > 0 {
 		fmt.Fprintf(w, "\nCollect it:\n\n  curl -sS -k --ssl-reqd pop3://%s/1 --user '%s:%s'\n", ports[0].Addr(), to.address, to.password)
 	}
+}
+
+// printPage prints where the web page is, and how to go on.
+func (sv *server) printPage(w io.Writer, admin string) {
 	if ports := byService(sv.ports, "web"); len(ports) > 0 {
-		fmt.Fprintf(w, "\nThe web page, for postmaster@%s:  http://%s/\n", localDomain, ports[0].Addr())
+		fmt.Fprintf(w, "\nThe web page, for %s:  http://%s/\n", admin, ports[0].Addr())
 	}
 	fmt.Fprintf(w, "\nCtrl-C stops it. “%s --help” shows the other commands.\n\n", sv.shell.self())
 }

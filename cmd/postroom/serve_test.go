@@ -87,6 +87,27 @@ func TestQuotaNoticeComesSoon(t *testing.T) {
 	}
 }
 
+func TestLocalModeWithOtherAccounts(t *testing.T) {
+	dir := t.TempDir()
+	for _, args := range [][]string{{"domain", "add", "my.example"}, {"account", "add", "me@my.example", "--generate"}} {
+		if out, err := command(t, dir, nil, args...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v: %s", args, err, out)
+		}
+	}
+	cmd := command(t, dir, anyPorts(), "serve")
+	s := &served{t: t, cmd: cmd, ports: make(map[string]string)}
+	cmd.Stderr = &s.other
+	s.start(cmd.StdoutPipe())
+	s.await("account list")
+	s.await("Ctrl-C")
+	if screen := s.screen.String(); strings.Contains(screen, "alice") {
+		t.Errorf("speaks of accounts that aren't here:\n%s", screen)
+	}
+	if status := s.end(unix.SIGTERM); status != statusDone {
+		t.Errorf("status %d", status)
+	}
+}
+
 // assertNotKept fails if a secret is in the clear anywhere in the data folder.
 func assertNotKept(t *testing.T, data, secret string) {
 	t.Helper()
