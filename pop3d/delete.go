@@ -36,6 +36,10 @@ func (s *session) quit(ctx context.Context, _ []string) error {
 		s.ok("good bye")
 		return errQuit
 	}
+	// What was retrieved must at least have left us before it is deleted.
+	if err := s.flush(); err != nil {
+		return err
+	}
 	err := s.update(ctx)
 	s.leave()
 	switch {
@@ -54,10 +58,6 @@ func (s *session) update(ctx context.Context) error {
 	ids := s.drop.marked()
 	if len(ids) == 0 {
 		return nil
-	}
-	// What was retrieved must at least have left us before it is deleted.
-	if err := s.flush(); err != nil {
-		return err
 	}
 	if s.conn.ended.Load() {
 		return errEnded

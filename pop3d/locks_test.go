@@ -2,8 +2,11 @@ package pop3d_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -202,6 +205,29 @@ func TestLock(t *testing.T) {
 
 // TestLockIsFreeAtQUIT: who hears the answer to QUIT may log in at once, on
 // another listener too.
+// A client that goes before it has what it retrieved deletes nothing by the QUIT
+// that it had sent already, and nobody has to look into the log for it.
+func TestQUITOfAClientThatHasGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeStore(messages...)
+		s := newServer(t, f)
+		var log bytes.Buffer
+		s.Log = slog.New(slog.NewTextHandler(&log, nil))
+		b := serveBubble(t, s)
+		c := b.pass()
+		c.expect("+OK")
+		c.send("RETR 1\r\nDELE 1\r\nQUIT\r\n")
+		c.Close()
+		synctest.Wait()
+		if got := f.state(); got != "left 1,2,3,4 collected " {
+			t.Errorf("the store has %s", got)
+		}
+		if strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "session ended") {
+			t.Errorf("the log says: %s", &log)
+		}
+	})
+}
+
 func TestLockIsFreeAtQUIT(t *testing.T) {
 	s := newServer(t, newFakeStore(messages...))
 	other := newServer(t, s.Maildrops)
