@@ -23,10 +23,10 @@ type staged struct {
 	abandoned []int64 // their first chunks
 }
 
-func (g *staged) abandon(first int64) {
+func (g *staged) abandon(first ...int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.abandoned = append(g.abandoned, first)
+	g.abandoned = append(g.abandoned, first...)
 }
 
 func (g *staged) take() []int64 {
@@ -48,9 +48,10 @@ func (s *Store) reapSoon() {
 // reap removes messages that nobody refers to any more, and bodies that were
 // given up, until there are none.
 func (s *Store) reap(ctx context.Context) error {
-	for _, first := range s.staged.take() {
+	given := s.staged.take()
+	for i, first := range given {
 		if err := s.write(ctx, 0, func(tx *tx) error { return removeStaged(tx, first) }); err != nil {
-			s.staged.abandon(first)
+			s.staged.abandon(given[i:]...)
 			return err
 		}
 	}
