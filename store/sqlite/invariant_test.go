@@ -30,7 +30,9 @@ func TestReferencesHold(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	eventually(t, "everything is reaped", func() bool { return number(t, s, `SELECT (SELECT COUNT(*) FROM reap) + (SELECT COUNT(*) FROM staging)`) == 0 })
+	eventually(t, "everything is reaped", func() bool {
+		return number(t, s, `SELECT (SELECT COUNT(*) FROM reap) + (SELECT COUNT(*) FROM staging)`) == 0
+	})
 	for name, query := range map[string]string{
 		"messages without a reference": `SELECT COUNT(*) FROM message m
 			WHERE NOT EXISTS (SELECT 1 FROM entry WHERE message = m.id) AND NOT EXISTS (SELECT 1 FROM queue WHERE message = m.id)`,
