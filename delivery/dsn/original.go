@@ -99,7 +99,7 @@ func subjectOf(header []byte) string {
 		if decoded, err := new(mime.WordDecoder).DecodeHeader(value); err == nil {
 			value = decoded
 		}
-		return printable(value, 200)
+		return mail.Printable(value, 200)
 	}
 	return ""
 }

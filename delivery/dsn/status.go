@@ -13,7 +13,7 @@ import (
 func (d *document) status(r Report, global bool) {
 	d.field("Reporting-MTA", "dns; "+r.Hostname)
 	if r.EnvelopeID != "" {
-		d.field("Original-Envelope-Id", ascii(printable(r.EnvelopeID, 200), global))
+		d.field("Original-Envelope-Id", ascii(mail.Printable(r.EnvelopeID, 200), global))
 	}
 	d.date("Arrival-Date", r.Arrival)
 	for _, recipient := range r.Recipients {
@@ -24,7 +24,7 @@ func (d *document) status(r Report, global bool) {
 
 func (d *document) recipient(action Action, r Recipient, global bool) {
 	if kind, address, ok := strings.Cut(r.Original, ";"); ok {
-		d.field("Original-Recipient", ascii(printable(kind+"; "+address, 500), global))
+		d.field("Original-Recipient", ascii(mail.Printable(kind+"; "+address, 500), global))
 	}
 	d.field("Final-Recipient", addressType(r.Address)+"; "+r.Address.String())
 	d.field("Action", string(action))

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
+
+	"postroom/store/mail"
 )
 
 // A Cause is what went wrong, in the classes that a sender can act on.
@@ -28,7 +28,7 @@ func text(r Report) string {
 		if i > 0 {
 			b.WriteString("\r\n")
 		}
-		b.WriteString(printable(first(r, recipient), 950) + "\r\n") // in one line, to be found by programs too
+		b.WriteString(mail.Printable(first(r, recipient), 950) + "\r\n") // in one line, to be found by programs too
 		if q := quote(recipient); q != "" {
 			b.WriteString("\r\n" + q)
 		}
@@ -64,7 +64,7 @@ func first(r Report, to Recipient) string {
 	if to.Words == "" {
 		return fmt.Sprintf("Your message could not be delivered to %s: %s.", address, strings.TrimSuffix(to.Detail, "."))
 	}
-	return fmt.Sprintf("Your message could not be delivered to %s: the receiving server refused it, saying \"%s\".", address, printable(to.Words, 300))
+	return fmt.Sprintf("Your message could not be delivered to %s: the receiving server refused it, saying \"%s\".", address, mail.Printable(to.Words, 300))
 }
 
 func missing(to Recipient) string {
@@ -202,7 +202,7 @@ func count(n int, unit string) string {
 
 // paragraph writes s in lines of at most 76 octets, where it has blanks.
 func paragraph(b *strings.Builder, s string) {
-	for _, line := range wrap(printable(s, 2000), 76) {
+	for _, line := range wrap(mail.Printable(s, 2000), 76) {
 		b.WriteString(line + "\r\n")
 	}
 }
@@ -225,22 +225,4 @@ func wrap(s string, width int) []string {
 		}
 	}
 	return append(lines, line)
-}
-
-// printable makes one line of at most limit octets without control characters.
-func printable(s string, limit int) string {
-	var b strings.Builder
-	for _, r := range s {
-		switch {
-		case r == utf8.RuneError:
-			r = '?'
-		case unicode.IsSpace(r), !unicode.IsPrint(r):
-			r = ' '
-		}
-		if b.Len()+utf8.RuneLen(r) > limit {
-			break
-		}
-		b.WriteRune(r)
-	}
-	return strings.TrimSpace(b.String())
 }

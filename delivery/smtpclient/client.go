@@ -12,6 +12,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"postroom/store/mail"
 )
 
 // Dialer connects to a remote host; *net.Dialer is one.
@@ -74,7 +76,7 @@ func (c *Client) Dial(ctx context.Context, host string, at netip.AddrPort) (*Con
 // A handshakeError is the failure of a TLS handshake.
 type handshakeError struct{ cause error }
 
-func (e *handshakeError) Error() string { return printable(plainText(e.cause), 200) }
+func (e *handshakeError) Error() string { return mail.Printable(plainText(e.cause), 200) }
 
 func (c *Client) dial(ctx context.Context, host string, at netip.AddrPort, noTLS bool) (*Conn, error) {
 	remote := fmt.Sprintf("%s (%s)", host, at.Addr())

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"postroom/store/mail"
 )
 
 // Bounds of what a server may answer, well above RFC 5321 4.5.3.1.5.
@@ -44,7 +44,7 @@ func (a Answer) tooMany() bool {
 }
 
 // ownWords makes a temporary answer of what went wrong here.
-func ownWords(text string) Answer { return Answer{Text: printable(text, maxWords)} }
+func ownWords(text string) Answer { return Answer{Text: mail.Printable(text, maxWords)} }
 
 // refusal makes a final answer of our own.
 func refusal(code, subject, detail int, text string) Answer {
@@ -123,7 +123,7 @@ func (r reply) answer() Answer {
 			b.WriteString(strings.TrimSpace(line))
 		}
 	}
-	a.Text = printable(b.String(), maxWords)
+	a.Text = mail.Printable(b.String(), maxWords)
 	return a
 }
 
@@ -146,23 +146,4 @@ func cutEnhanced(line string) (code [3]int, rest string) {
 		return [3]int{}, line
 	}
 	return code, rest
-}
-
-// printable makes one line of at most limit octets that a terminal, a log and a
-// mail can show: control characters become blanks, what isn't UTF-8 a "?".
-func printable(s string, limit int) string {
-	var b strings.Builder
-	for _, r := range s {
-		switch {
-		case r == utf8.RuneError:
-			r = '?'
-		case unicode.IsSpace(r), !unicode.IsPrint(r):
-			r = ' '
-		}
-		if b.Len()+utf8.RuneLen(r) > limit {
-			break
-		}
-		b.WriteRune(r)
-	}
-	return strings.TrimSpace(b.String())
 }
