@@ -99,6 +99,7 @@ func TestAdministratorsFirstDay(t *testing.T) {
 	id := s.receive("friend@friends.example", 1000, "zoe@new.example")
 	run("look up a message",
 		chromedp.Click(css(`.side a[href="/messages"]`)), chromedp.SendKeys(css("#q"), "zoe@new.example\n"),
+		chromedp.WaitVisible(css(`#q[value="zoe@new.example"]`)), // the answer, and not the list before it, which has the link too
 		chromedp.Click(css(`a[href="`+messageURL(id.String())+`"]`)),
 		chromedp.WaitVisible(css(".timeline")))
 	way, err := chromedp.Run(ctx, chromedp.Text(css(".timeline")))
