@@ -76,7 +76,8 @@ func (s *Store) runCheckpoints(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-s.checks.wanted:
-			s.report(ctx, "checkpoint", s.checks.passive(ctx, s.checkDB.Load()))
+			_, err := s.checks.passive(ctx, s.checkDB.Load())
+			s.report(ctx, "checkpoint", err)
 		}
 	}
 }

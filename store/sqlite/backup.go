@@ -84,15 +84,25 @@ func sameDisk(a, b string) bool {
 	return unix.Stat(a, &sa) == nil && unix.Stat(b, &sb) == nil && sa.Dev == sb.Dev
 }
 
+// catchUps bounds how often a checkpoint beside the writer is repeated because
+// the writer has gone on meanwhile.
+const catchUps = 5
+
 // unpin lets the WAL start again, and gives back what it has grown by. Most of it
-// is moved into the database beside the writer, so that little is left to do
-// while the writer waits.
+// is moved into the database beside the writer, before that may try by itself: so
+// little is left to do while everybody waits.
 func (s *Store) unpin() {
-	s.checks.pinned.Store(false)
-	if err := s.checks.passive(context.Background(), s.checkDB.Load()); err != nil {
-		s.log.Warn("checkpoint after backup failed", "err", err)
+	for range catchUps {
+		left, err := s.checks.passive(context.Background(), s.checkDB.Load())
+		if err != nil {
+			s.log.Warn("checkpoint after backup failed", "err", err)
+		}
+		if err != nil || left < checkpointEvery {
+			break
+		}
 	}
 	s.checks.truncate.Store(true)
+	s.checks.pinned.Store(false)
 	err := s.write(context.Background(), 0, func(*tx) error { return nil })
 	if err != nil && !errors.Is(err, store.ErrClosed) {
 		s.log.Warn("checkpoint after backup failed", "err", err)

@@ -38,21 +38,20 @@ func (c *checkpointer) wrote(bytes int64) {
 	}
 }
 
-// passive makes a checkpoint beside the writer: as far as it gets without
-// waiting for anybody.
-func (c *checkpointer) passive(ctx context.Context, db *sql.DB) error {
+// passive makes a checkpoint beside the writer, as far as it gets without waiting
+// for anybody, and returns how many octets are left to move.
+func (c *checkpointer) passive(ctx context.Context, db *sql.DB) (left int64, err error) {
 	frames, moved, err := checkpoint(ctx, db, "PASSIVE")
-	if err != nil {
-		return err
+	if err != nil || frames < 0 { // somebody else makes one
+		return 0, err
 	}
-	switch {
-	case frames < 0: // somebody else makes one
-	case frames*c.pageSize > restartAbove:
+	left = max(0, frames-moved) * c.pageSize
+	if frames*c.pageSize > restartAbove {
 		c.wal.Store(frames * c.pageSize) // it can't shrink before it starts again
-	default:
-		c.wal.Store(max(0, frames-moved) * c.pageSize)
+	} else {
+		c.wal.Store(left)
 	}
-	return nil
+	return left, nil
 }
 
 // restartIfLong is called by the writer between two batches. A reader in the
