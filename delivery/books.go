@@ -256,7 +256,11 @@ func (r *run) alone(j *job, w *work) bool {
 	}
 	j.turnedAway = true
 	j.dest.limit, j.dest.done = j.dest.connected, 0
-	j.dest.waiting = append([]*work{w}, j.dest.waiting...)
+	if idle := r.popIdle(j.dest); idle != nil { // it looks at what waits only once
+		idle.next <- w
+	} else {
+		j.dest.waiting = append([]*work{w}, j.dest.waiting...)
+	}
 	return false
 }
 
