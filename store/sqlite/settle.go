@@ -10,7 +10,8 @@ import (
 // Settle records the outcomes of finished rounds and the reports that they
 // cause, in one commit, and ends the claims. If it fails nothing is recorded, the
 // claims stay, and it should be called again: what was sent must not be sent
-// twice because the disk was full.
+// twice because the disk was full. A report to an account that has been removed
+// meanwhile is dropped.
 func (s *Store) Settle(ctx context.Context, settlement store.Settlement) error {
 	reports := make([]*pending, 0, len(settlement.Reports))
 	abandon := func() {
@@ -28,15 +29,21 @@ func (s *Store) Settle(ctx context.Context, settlement store.Settlement) error {
 		reports = append(reports, p)
 		weight += p.weight()
 	}
+	var unwanted []*pending
 	err := s.write(ctx, weight, func(tx *tx) error {
+		unwanted = nil // it may be a second attempt
 		for _, o := range settlement.Outcomes {
 			if err := s.settle(tx, o); err != nil {
 				return err
 			}
 		}
 		for _, p := range reports {
-			if err := p.apply(tx); err != nil {
+			kept, err := p.applyReport(tx)
+			if err != nil {
 				return err
+			}
+			if !kept {
+				unwanted = append(unwanted, p)
 			}
 		}
 		return nil
@@ -45,10 +52,45 @@ func (s *Store) Settle(ctx context.Context, settlement store.Settlement) error {
 		abandon()
 		return fmt.Errorf("settle: %w", err)
 	}
+	for _, p := range unwanted {
+		p.body.abandon()
+	}
 	s.claims.end(settlement.Outcomes)
 	s.reapSoon()
 	s.wakeQueue()
 	return nil
+}
+
+// applyReport accepts a report, as far as it still can be. One that is there
+// already, because a commit took place after all although it failed, and one
+// whose only reader has been removed meanwhile, are not kept; to fail for them
+// would hold up everything that is to be settled, forever.
+func (p *pending) applyReport(tx *tx) (kept bool, err error) {
+	var there bool
+	err = tx.scan(`SELECT EXISTS (SELECT 1 FROM trail WHERE id = ?)`, []any{p.a.ID}, &there)
+	if err != nil || there {
+		return false, err
+	}
+	var local []store.LocalDelivery
+	for _, d := range p.a.Local {
+		err := tx.scan(`SELECT EXISTS (SELECT 1 FROM account WHERE id = ?)`, []any{d.Account}, &there)
+		if err != nil {
+			return false, fmt.Errorf("look up reader of a report: %w", err)
+		}
+		if there {
+			local = append(local, d)
+		}
+	}
+	if len(local)+len(p.a.Outbound) == 0 {
+		return false, nil
+	}
+	if len(local) < len(p.a.Local) {
+		p.a.Local = local
+		if p.events, err = encodeEvents(acceptanceEvents(p.a)); err != nil {
+			return false, err
+		}
+	}
+	return true, p.apply(tx)
 }
 
 // settle records one outcome. An item that is gone, because the admin cancelled

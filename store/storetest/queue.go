@@ -1,7 +1,9 @@
 package storetest
 
 import (
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -80,7 +82,8 @@ func reportsWithFailure(t *testing.T, f *fixture) {
 	item := f.claim()[0]
 	report := f.local(f.message("report"), f.alice)
 	report.Envelope.Sender = mail.Address{}
-	wrong := f.local(f.message("report"), 4711)
+	wrong := f.local(f.message("report"), f.alice)
+	wrong.Account = 4711 // nobody, who may send nothing
 	err := f.Settle(t.Context(), store.Settlement{At: f.now, Outcomes: []store.Outcome{outcome(item, store.Failed)}, Reports: []store.Acceptance{wrong}})
 	if err == nil {
 		t.Fatal("a settlement whose report can't be kept was taken")
@@ -97,6 +100,35 @@ func reportsWithFailure(t *testing.T, f *fixture) {
 	}
 	if entries := f.entries(f.alice); len(entries) != 1 || f.collect(f.alice, entries[0]) != "Return-Path: <>\r\nDelivered-To: to1@example.org\r\nreport" {
 		t.Errorf("the report is not in the maildrop: %v", entries)
+	}
+}
+
+func settlesWithoutReader(t *testing.T, f *fixture) {
+	f.accept(outbound(f.message("x"), "r@example.com", "s@example.com"))
+	items := f.claim()
+	gone := f.local(f.message(strings.Repeat("long report ", 50_000)), 4711)
+	both := f.local(f.message("report"), 4711, f.alice)
+	for i, report := range []store.Acceptance{gone, both} {
+		f.must(f.Settle(t.Context(), store.Settlement{
+			At: f.now, Outcomes: []store.Outcome{outcome(items[i], store.Failed)}, Reports: []store.Acceptance{report},
+		}))
+	}
+	again := both
+	again.Body = strings.NewReader("report")
+	f.must(f.Settle(t.Context(), store.Settlement{
+		At: f.now, Outcomes: []store.Outcome{outcome(items[1], store.Failed)}, Reports: []store.Acceptance{again},
+	}))
+	if n := len(f.queue()); n != 0 {
+		t.Errorf("%d items in the queue, want 0", n)
+	}
+	if entries := f.entries(f.alice); len(entries) != 1 || entries[0].Message != both.ID {
+		t.Errorf("alice has %v, want the one report", entries)
+	}
+	if _, err := f.Message(t.Context(), gone.ID); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a report that nobody can read is kept (%v)", err)
+	}
+	if trail := f.trails(both.ID.String()); len(trail) != 1 || len(trail[0].Events) != 2 {
+		t.Errorf("the report's trail is %+v, want an acceptance and one delivery", trail)
 	}
 }
 

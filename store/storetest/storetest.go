@@ -71,6 +71,7 @@ func Run(t *testing.T, b Backend) {
 		{"it leaves busy destinations alone", leavesBusyAlone},
 		{"it sends again when the time has come", postpones},
 		{"it commits a failure with its report", reportsWithFailure},
+		{"it settles although a report's reader is gone, or the report is there", settlesWithoutReader},
 		{"it counts a stop as no attempt", interruption},
 		{"it signals that the queue has changed", signals},
 		{"it holds, releases, hastens and cancels", queueOperations},
