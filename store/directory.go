@@ -12,6 +12,7 @@ type Domain struct {
 	ID      DomainID
 	Name    string // lower case, A-labels
 	Backup  bool   // we only hold its mail until its own server is up
+	Listed  bool   // of a backup domain: only the recipients that the admin has named are taken
 	Created time.Time
 }
 
@@ -90,6 +91,7 @@ const Unlimited = math.MaxInt64
 // A Resolution is the answer to "where does mail for this address go?".
 type Resolution struct {
 	Ours         bool          // the domain is one of ours; else Destinations holds the address itself
+	Backup       bool          // ours, and we only hold its mail: Destinations holds the address itself
 	Destinations []Destination // each once
 	// Direct is the account that the address itself names (its tag aside), zero
 	// if an alias, a catch-all or a role leads on. Quota is judged for it alone.

@@ -27,6 +27,9 @@ type Acceptance struct {
 
 	Local    []LocalDelivery
 	Outbound []Outbound
+	Owed     []OwedReport
+	// Authentic means that SPF or aligned DKIM has proven the envelope's sender.
+	Authentic bool
 
 	// Accepted holds the details of the event "accepted"; the backend fills in
 	// Time and Kind and adds an event "delivered" or "queued" for each recipient.
@@ -61,6 +64,13 @@ type Outbound struct {
 	Recipient mail.Recipient
 	Via       mail.Address // the address given at RCPT, if an alias led from there to Recipient
 	Expires   time.Time    // zero: the backend's default after the acceptance
+}
+
+// An OwedReport asks for a report to the envelope's sender, who wanted to hear of
+// success (RFC 3461 section 4.1).
+type OwedReport struct {
+	Recipient mail.Recipient // as it was given at RCPT
+	Kind      Owed
 }
 
 // A Message is what is known of an accepted message besides its body.

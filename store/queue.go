@@ -26,6 +26,108 @@ type QueueItem struct {
 	Cancel    bool // the admin wants it returned to its sender: fail it without an attempt
 	Delayed   bool // its sender has been told that it is late
 	Sending   bool // claimed at the moment
+
+	Origin    string       // domain of Sender, empty for the null sender
+	Via       mail.Address // the address given at RCPT, if an alias led from there to the recipient
+	Owed      Owed         // nothing is to be sent but this report
+	Authentic bool         // the envelope's sender is proven: it may be told of a forward that fails
+}
+
+// Lane returns the lane that an item is in.
+func (i QueueItem) Lane() Lane {
+	class := Fresh
+	switch {
+	case i.Cancel || i.Owed != 0:
+		class = Paperwork
+	case i.Attempts > 0:
+		class = Retried
+	}
+	return Lane{Domain: i.Domain, Account: i.Account, Origin: i.Origin, Class: class}
+}
+
+// A Lane is a part of the queue whose items are alike to whoever schedules them:
+// they take the same way, and nobody minds which of them goes first.
+type Lane struct {
+	Domain  string    // the recipients'
+	Account AccountID // who submitted them, zero if nobody did
+	Origin  string    // domain of their envelopes' senders
+	Class   Class
+}
+
+// A Class says what is to be done with the items of a lane.
+type Class uint8
+
+// Fresh mail goes before what has been tried; Paperwork needs no server.
+const (
+	Fresh Class = iota
+	Retried
+	Paperwork // reports that are owed, and what is to be returned to its sender
+)
+
+// A LaneDue says when the earliest item of a lane comes due.
+type LaneDue struct {
+	Lane
+	Due time.Time
+	// Hasten means that the admin wants it now, whatever is known of the
+	// destination.
+	Hasten bool
+}
+
+// QueueChanges are what has happened to the queue since somebody last asked.
+type QueueChanges struct {
+	Lanes []LaneDue // each lane once; something in it may come due earlier than was known
+	Ways  bool      // routes, sources, pauses or backup domains have changed
+}
+
+// A LaneClaim asks for due items of one lane that nobody else is working on.
+type LaneClaim struct {
+	Lane Lane
+	Now  time.Time
+	// Works bounds the messages, PerWork the recipients of each. A message with
+	// more of them counts as several works.
+	Works, PerWork int
+	// Together, if not nil, asks for the other due recipients of the claimed
+	// messages too, as far as they are in lanes for which it returns true.
+	Together func(Lane) bool
+	// Late, if not nil, asks only for items whose time is up at Now, and for
+	// those that came in at or before *Late and whose senders haven't been told,
+	// due or not.
+	Late *time.Time
+}
+
+// Claimed are items that are the caller's to settle.
+type Claimed struct {
+	Items []QueueItem // those of a message together
+	// Next is when the earliest item of the lane that is left comes due; zero if
+	// there is none. It is not known after a claim with Late.
+	Next time.Time
+}
+
+// Owed is a report that is owed for a recipient to whom nothing is to be sent.
+type Owed uint8
+
+// The zero Owed is none.
+const (
+	OwedDelivered Owed = iota + 1 // it is in a maildrop
+	OwedExpanded                  // it was sent on to several others (RFC 3461 5.2.7)
+)
+
+// Health is what is known of a destination.
+type Health struct {
+	Destination string // its key
+	Host        string // the last one spoken to
+	Failures    int    // rounds in a row in which no server could be reached
+	LastSuccess time.Time
+	LastFailure time.Time
+	NextTry     time.Time // zero: at once
+	Reply       string    // the remote's words, else what went wrong
+}
+
+// A DestinationQueue is how much waits for one recipient domain.
+type DestinationQueue struct {
+	Domain                 string
+	Waiting, Held, Sending int64
+	Oldest                 time.Time
 }
 
 // Hold is the set of reasons why an item is not sent. The zero Hold is none.
@@ -36,6 +138,7 @@ const (
 	HeldByAdmin    Hold = 1 << iota
 	HeldForAccount      // the submitting account is disabled
 	HeldByRestore       // the queue came out of a backup
+	HeldByPause         // the recipient's domain is paused; never kept with the item
 )
 
 // A ClaimRequest asks for due items that nobody else is working on.
@@ -76,6 +179,7 @@ type Settlement struct {
 	At       time.Time
 	Outcomes []Outcome
 	Reports  []Acceptance
+	Health   []Health // of the destinations of which something new is known
 }
 
 // A QueueFilter selects queue items. Its fields narrow each other; the zero
@@ -85,5 +189,7 @@ type QueueFilter struct {
 	Domain  string
 	Sender  string // Key of the envelope's sender
 	Account AccountID
-	Limit   int // zero: no limit
+	Held    bool    // only what is held
+	After   QueueID // only later items, for going through them in pages
+	Limit   int     // zero: no limit
 }

@@ -18,13 +18,17 @@ type Event struct {
 	Size     int64  `json:"size,omitempty"`     // octets as kept
 
 	// To whom we spoke: attempt, sent, deferred, bounced.
-	Host    string     `json:"host,omitempty"`
-	IP      string     `json:"ip,omitempty"`
-	TLS     string     `json:"tls,omitempty"`     // "TLS 1.3 TLS_AES_128_GCM_SHA256"; on an attempt without TLS "none"
-	Reply   string     `json:"reply,omitempty"`   // the remote's own words, or ours to a client
-	Outcome string     `json:"outcome,omitempty"` // of an attempt: "sent", "deferred", "failed"
-	Next    *time.Time `json:"next,omitempty"`    // deferred, queued: when it is tried again
+	Host string `json:"host,omitempty"`
+	IP   string `json:"ip,omitempty"`
+	TLS  string `json:"tls,omitempty"` // "TLS 1.3 TLS_AES_128_GCM_SHA256"; on an attempt without TLS "none"
+	// Certificate is how the server's certificate was judged, and by what rule.
+	Certificate string     `json:"certificate,omitempty"`
+	Source      string     `json:"source,omitempty"`  // the address and name that we came with, where the admin has set one
+	Reply       string     `json:"reply,omitempty"`   // the remote's own words, or ours to a client
+	Outcome     string     `json:"outcome,omitempty"` // of an attempt: "sent", "deferred", "failed"
+	Next        *time.Time `json:"next,omitempty"`    // deferred, queued: when it is tried again
 
+	Via    string     `json:"via,omitempty"`    // queued: the alias that led to the recipient
 	Reason string     `json:"reason,omitempty"` // in words, for the admin
 	Report *MessageID `json:"report,omitempty"` // bounced, delayed: the report; of a report's "accepted": what it is about
 }
@@ -49,6 +53,7 @@ const (
 	Released  Kind = "released"
 	Hastened  Kind = "retry" // the admin asked for an attempt now
 	Cancelled Kind = "cancelled"
+	Reported  Kind = "reported" // its sender was told of a success
 )
 
 // A Trail is the whole way of one message.

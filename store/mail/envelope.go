@@ -9,7 +9,18 @@ type Envelope struct {
 	UTF8     bool   // SMTPUTF8 (RFC 6531)
 	Return   Return // how much of the message a bounce carries
 	ID       string // ENVID, decoded from xtext; handed back in reports
+	TLS      TLSWish
 }
+
+// TLSWish is what the sender said about TLS on the way (RFC 8689).
+type TLSWish uint8
+
+// The zero TLSWish leaves it to the servers' policies.
+const (
+	TLSAsUsual  TLSWish = iota
+	TLSRequired         // REQUIRETLS: rather not at all than unprotected
+	TLSOptional         // "TLS-Required: No": rather unprotected than not at all
+)
 
 // A Recipient is one RCPT TO, with what its sender wants to hear about it.
 type Recipient struct {
