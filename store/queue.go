@@ -171,6 +171,7 @@ const (
 	Deferred                      // try again at Retry
 	Failed                        // never; its report, if one is owed, is in Reports
 	Interrupted                   // we stopped it ourselves: as if never tried
+	Told                          // nothing was to be sent; the report that was owed is in Reports
 )
 
 // A Settlement records the outcomes of finished rounds together with the
