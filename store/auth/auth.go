@@ -133,9 +133,26 @@ func (a *Authenticator) opens(ctx context.Context, account store.Account, attemp
 	if account.ID != 0 && a.remembered.has(mark, a.now()) {
 		return true, nil
 	}
-	ok, err := a.check(ctx, account, attempt)
-	if !ok || err != nil {
+	return a.check(ctx, account, attempt, mark)
+}
+
+// check hashes the attempt's password, at the same cost whether or not there is
+// an account, and remembers it if it is right. Of many connections that log in at
+// once with the same password, only the first ones hash it.
+func (a *Authenticator) check(ctx context.Context, account store.Account, attempt Attempt, mark mark) (bool, error) {
+	if err := a.slots.acquire(ctx, network(attempt.Client)); err != nil {
 		return false, err
+	}
+	defer a.slots.release()
+	if account.ID != 0 && a.remembered.has(mark, a.now()) {
+		return true, nil
+	}
+	stored, ok := parseHash(account.Secret.Hash)
+	if !ok || len(attempt.Password) > maxPassword {
+		stored = a.decoy.hash
+	}
+	if !stored.equal(a.derive(attempt.Password, stored.salt, stored.params)) {
+		return false, nil
 	}
 	// The password may have been changed, and Forget called, while it was hashed.
 	now, err := a.find(ctx, attempt.Login)
@@ -144,20 +161,6 @@ func (a *Authenticator) opens(ctx context.Context, account store.Account, attemp
 	}
 	a.remembered.add(account.ID, mark, a.now())
 	return true, nil
-}
-
-// check hashes the attempt's password, at the same cost whether or not there is
-// an account.
-func (a *Authenticator) check(ctx context.Context, account store.Account, attempt Attempt) (bool, error) {
-	if err := a.slots.acquire(ctx, network(attempt.Client)); err != nil {
-		return false, err
-	}
-	defer a.slots.release()
-	stored, ok := parseHash(account.Secret.Hash)
-	if !ok || len(attempt.Password) > maxPassword {
-		stored = a.decoy.hash
-	}
-	return stored.equal(a.derive(attempt.Password, stored.salt, stored.params)), nil
 }
 
 // isAppPassword reports whether a password is one of account's app passwords,

@@ -176,6 +176,37 @@ func TestRememberedLoginsEnd(t *testing.T) {
 	f.expect(t, "new password", "alice@example.org", "another one", nil, 1)
 }
 
+// The connections of a mail program open together, each with the same password.
+func TestManyAtOnceShareOneHash(t *testing.T) {
+	f := newFixture(t, Options{Slots: 1})
+	begun, finish := make(chan struct{}), make(chan struct{})
+	f.derive = func(password string, salt []byte, p params) []byte {
+		f.hashes++
+		close(begun) // a second time panics
+		<-finish
+		return derive(password, salt, p)
+	}
+	var logins sync.WaitGroup
+	try := func(password string, want error) {
+		logins.Go(func() {
+			attempt := Attempt{Login: "alice@example.org", Password: password, Client: netip.MustParseAddr("192.0.2.1")}
+			if _, err := f.Login(context.Background(), attempt); !errors.Is(err, want) {
+				t.Errorf("got %v, want %v", err, want)
+			}
+		})
+	}
+	try(alicesPassword, nil)
+	<-begun
+	for range 9 {
+		try(alicesPassword, nil)
+	}
+	close(finish)
+	logins.Wait()
+	if f.hashes != 1 {
+		t.Errorf("%d hashes, want 1", f.hashes)
+	}
+}
+
 func TestRememberedLoginsAreBounded(t *testing.T) {
 	r := newRemembered()
 	now := time.Now()
