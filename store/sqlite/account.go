@@ -214,6 +214,7 @@ func (s *Store) RemoveAccount(ctx context.Context, id store.AccountID) error {
 			}
 		}
 		tx.afterCommit(func() { s.usage.forget(id) })
+		tx.afterCommit(s.waysChanged) // its routes and sources go with it
 		return affected(tx.exec(`DELETE FROM account WHERE id = ?`, id))
 	})
 	if err != nil {

@@ -50,14 +50,15 @@ func (s *Store) AddDomain(ctx context.Context, d store.Domain) (store.Domain, er
 		d.Created = s.now()
 	}
 	err := s.changeDirectory(ctx, func(tx *tx) error {
+		tx.afterCommit(s.waysChanged)
 		taken, err := tx.exists(`SELECT 1 FROM domain WHERE name = ?`, d.Name)
 		if err != nil || taken {
 			return errors.Join(err, conflictIf(taken))
 		}
 		return insertID(&d.ID, tx, `
-			INSERT INTO domain (name, backup, created)
-			VALUES (?, ?, ?)`,
-			d.Name, d.Backup, micros(d.Created))
+			INSERT INTO domain (name, backup, listed, created)
+			VALUES (?, ?, ?, ?)`,
+			d.Name, d.Backup, d.Listed, micros(d.Created))
 	})
 	if err != nil {
 		return store.Domain{}, fmt.Errorf("add domain %s: %w", d.Name, err)
@@ -86,7 +87,7 @@ func insertID[ID ~int64](id *ID, tx *tx, query string, args ...any) error {
 // Domains returns all domains by name.
 func (s *Store) Domains(context.Context) ([]store.Domain, error) {
 	rows, err := s.query(`
-		SELECT id, name, backup, created
+		SELECT id, name, backup, listed, created
 		FROM domain
 		ORDER BY name`)
 	if err != nil {
@@ -94,7 +95,7 @@ func (s *Store) Domains(context.Context) ([]store.Domain, error) {
 	}
 	return collect(rows, func(d *store.Domain) error {
 		var created int64
-		err := rows.Scan(&d.ID, &d.Name, &d.Backup, &created)
+		err := rows.Scan(&d.ID, &d.Name, &d.Backup, &d.Listed, &created)
 		d.Created = fromMicros(created)
 		return err
 	})
@@ -118,6 +119,7 @@ func collect[T any](rows *sql.Rows, scan func(*T) error) ([]T, error) {
 // store.ErrInUse while it has accounts or aliases.
 func (s *Store) RemoveDomain(ctx context.Context, name string) error {
 	err := s.changeDirectory(ctx, func(tx *tx) error {
+		tx.afterCommit(s.waysChanged)
 		used, err := tx.exists(`
 			SELECT 1
 			FROM domain AS d

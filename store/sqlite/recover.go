@@ -86,5 +86,6 @@ func (s *Store) reconnect() error {
 	}
 	// What failed may have been written all the same.
 	s.directory.clear()
+	s.waysChanged()
 	return s.loadUsage(ctx)
 }

@@ -13,7 +13,7 @@ import (
 const maxAliasDepth = 20
 
 // Resolve says where mail for an address goes. It fails with store.ErrNotFound if
-// the domain is ours and the address is nobody's, and with store.ErrRefused if it
+// the domain is ours and the address is nobody's, as far as we know, and with store.ErrRefused if it
 // leads to nobody but accounts whose mail is refused.
 //
 // An account comes first, then an alias, first exactly and then without the tag;
@@ -112,14 +112,23 @@ func (n names) resolve(address mail.Address) (resolved, error) {
 	if err != nil {
 		return resolved{}, err
 	}
-	if !ours || d.backup {
-		return resolved{itself: true, resolution: store.Resolution{Ours: ours}}, nil
+	switch {
+	case !ours:
+		return resolved{itself: true}, nil
+	case d.backup:
+		return n.resolveBackup(d, address)
 	}
 	r, err := n.resolveOurs(d, address)
 	if err != nil || !isRole(address) || len(r.resolution.Destinations) > 0 && !r.refused {
 		return r, err
 	}
 	return n.resolveRole(d.id)
+}
+
+// resolveBackup is resolve within a domain whose mail we only hold.
+func (n names) resolveBackup(d knownDomain, address mail.Address) (resolved, error) {
+	taken, err := n.takes(d, localPart(address))
+	return resolved{itself: taken, resolution: store.Resolution{Ours: true, Backup: true}}, err
 }
 
 // resolveOurs is resolve within a domain whose mail ends here.

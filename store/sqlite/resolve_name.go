@@ -19,7 +19,8 @@ type names struct{ querier }
 // A knownDomain is a domain of ours.
 type knownDomain struct {
 	id     store.DomainID
-	backup bool
+	backup bool // we only hold its mail
+	listed bool // and only for the recipients that the admin has named
 }
 
 // A holder is the account that an address names.
@@ -45,11 +46,11 @@ func first[T any](all []T, err error) (T, bool, error) {
 }
 
 func (n names) domain(name string) (knownDomain, bool, error) {
-	rows, err := n.query(`SELECT id, backup FROM domain WHERE name = ?`, name)
+	rows, err := n.query(`SELECT id, backup, listed FROM domain WHERE name = ?`, name)
 	if err != nil {
 		return knownDomain{}, false, err
 	}
-	return first(collect(rows, func(d *knownDomain) error { return rows.Scan(&d.id, &d.backup) }))
+	return first(collect(rows, func(d *knownDomain) error { return rows.Scan(&d.id, &d.backup, &d.listed) }))
 }
 
 func (n names) holder(domain store.DomainID, local string) (holder, bool, error) {
