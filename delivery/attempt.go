@@ -161,7 +161,7 @@ func (a *attempt) problem(err error, host string) {
 // try connects to a host and sends.
 func (a *attempt) try(ctx context.Context, w way, best bool) {
 	a.tried[w.at] = true
-	conn, err := a.job.run.client.Dial(ctx, w.host.Name, w.at)
+	conn, err := a.job.run.client.Dial(ctx, smtpclient.Target{Host: w.host.Name, At: w.at})
 	if err == nil {
 		a.unreached, a.final = false, false
 		a.job.use(conn, w)

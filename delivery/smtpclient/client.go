@@ -10,10 +10,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"strings"
 	"time"
-
-	"postroom/store/mail"
 )
 
 // Dialer connects to a remote host; *net.Dialer is one.
@@ -25,45 +22,61 @@ type Dialer interface {
 // name.
 var ErrSelf = errors.New("the server is ourselves")
 
+// ErrUnprotected is inside the error of a Dial that could not protect the
+// connection as its Security demands.
+var ErrUnprotected = errors.New("the connection can't be protected as it must be")
+
+// ErrLogin is inside the error of a Dial whose login was refused: nobody's fault
+// but that of our configuration.
+var ErrLogin = errors.New("our login was refused")
+
 // A Client makes connections. Its fields are not changed while it is in use.
 type Client struct {
-	Hostname       string // our name in EHLO; a greeting with it is our own
-	Dialer         Dialer
+	Hostname string // our name in EHLO; a greeting with it is our own
+	// OurNames returns further names of ours that a greeting can have; nil: none.
+	// It may be called by several goroutines at once.
+	OurNames func() []string
+	Dialer   Dialer // for the targets without a Source
+	// DialerFrom returns the Dialer for a Source; nil: a net.Dialer, whatever the
+	// Dialer allows.
+	DialerFrom     func(netip.Addr) Dialer
 	ConnectTimeout time.Duration // for the connection, and for the TLS handshake
 	CommandTimeout time.Duration // for each answer and each write; the final dot's answer may take twice as long (RFC 5321 4.5.3.2)
-	TLS            *tls.Config   // what connections start from; nil: the defaults
-	NoTLS          bool          // never ask for STARTTLS
+	TLS            *tls.Config   // what connections start from, with the roots and the clock for certificates; nil: the defaults
 }
 
 // An Error says why a connection could not be made ready. Its Answer is the
 // remote's if it has spoken; otherwise it tells what went wrong.
 type Error struct {
-	Answer Answer
-	TLS    string // as Conn.TLS
-	Note   string // as Conn.Note
-	Final  bool   // the answer is a refusal that is meant for us, not for this connection
-	Err    error  // nil if the remote's answer is the whole story
+	Answer      Answer
+	TLS         string // as Conn.TLS
+	Certificate string // as Conn.Certificate
+	Note        string // as Conn.Note
+	Final       bool   // the answer is a refusal that is meant for us, not for this connection
+	Err         error  // nil if the remote's answer is the whole story
 }
 
 // Error returns the words of the answer.
 func (e *Error) Error() string { return e.Answer.Text }
 
-// Unwrap returns the cause, for ErrSelf and the Dialer's errors.
+// Unwrap returns the cause, for ErrSelf, ErrUnprotected, ErrLogin and the
+// Dialer's errors.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Dial connects to a host at one of its addresses, waits for its greeting, says
-// EHLO (HELO if that isn't known there) and turns TLS on where it is offered. The
-// certificate isn't verified: the alternative is to send in the clear (RFC 7435).
-// If the handshake fails, it tries once more without TLS. Its errors are *Error.
+// Dial connects to a target, waits for its greeting, says EHLO (HELO if that
+// isn't known there), turns TLS on as its Security wants it, and logs in if it has
+// Auth. At level May a failing handshake leads to one more try without TLS, unless
+// there is a password to protect. Its errors are *Error.
 //
 // The connection is closed when ctx ends.
-func (c *Client) Dial(ctx context.Context, host string, at netip.AddrPort) (*Conn, error) {
-	conn, err := c.dial(ctx, host, at, c.NoTLS)
-	var failed *handshakeError
-	if !errors.As(err, &failed) || ctx.Err() != nil {
+func (c *Client) Dial(ctx context.Context, t Target) (*Conn, error) {
+	conn, err := c.dial(ctx, t)
+	failed, ok := errors.AsType[*tlsError](err)
+	if !ok || ctx.Err() != nil || !t.mayGoClear() {
 		return conn, err
 	}
-	conn, err = c.dial(ctx, host, at, true)
+	t.Security.Level = None
+	conn, err = c.dial(ctx, t)
 	note := "STARTTLS failed (" + failed.Error() + "), sent without TLS"
 	if err != nil {
 		err.(*Error).Note = note
@@ -73,126 +86,36 @@ func (c *Client) Dial(ctx context.Context, host string, at netip.AddrPort) (*Con
 	return conn, nil
 }
 
-// A handshakeError is the failure of a TLS handshake.
-type handshakeError struct{ cause error }
+// mayGoClear reports whether a failure of TLS may be got round.
+func (t Target) mayGoClear() bool {
+	return t.Security.Level == May && t.Auth == nil && !t.Implicit
+}
 
-func (e *handshakeError) Error() string { return mail.Printable(plainText(e.cause), 200) }
-
-func (c *Client) dial(ctx context.Context, host string, at netip.AddrPort, noTLS bool) (*Conn, error) {
-	remote := fmt.Sprintf("%s (%s)", host, at.Addr())
-	if host == at.Addr().String() {
-		remote = host
+func (c *Client) dial(ctx context.Context, t Target) (*Conn, error) {
+	remote := fmt.Sprintf("%s (%s)", t.Host, t.At.Addr())
+	if t.Host == t.At.Addr().String() {
+		remote = t.Host
 	}
 	dialing, cancel := context.WithTimeout(ctx, c.ConnectTimeout)
 	defer cancel()
-	raw, err := c.Dialer.DialContext(dialing, "tcp", at.String())
+	raw, err := c.dialer(t.Source).DialContext(dialing, "tcp", t.At.String())
 	if err != nil {
 		return nil, &Error{Answer: ownWords("connect to " + remote + ": " + plainText(err)), TLS: "none", Err: err}
 	}
-	conn := newConn(ctx, c, raw, host, remote)
-	if err := conn.begin(noTLS); err != nil {
+	conn := newConn(ctx, c, raw, t, remote)
+	if err := conn.begin(); err != nil {
 		conn.Close()
 		return nil, err
 	}
 	return conn, nil
 }
 
-// begin goes from the greeting to the point where MAIL may follow.
-func (c *Conn) begin(noTLS bool) error {
-	if err := c.greeting(); err != nil {
-		return err
+func (c *Client) dialer(source netip.Addr) Dialer {
+	switch {
+	case !source.IsValid():
+		return c.Dialer
+	case c.DialerFrom != nil:
+		return c.DialerFrom(source)
 	}
-	if err := c.hello(); err != nil {
-		return err
-	}
-	if _, ok := c.extensions["STARTTLS"]; !ok || noTLS {
-		return nil
-	}
-	started, err := c.startTLS()
-	if err != nil || !started {
-		return err
-	}
-	return c.hello() // what was said before TLS doesn't count (RFC 3207 4.2)
-}
-
-func (c *Conn) greeting() error {
-	reply, err := c.read("greeting", c.client.CommandTimeout)
-	if err != nil {
-		return c.fail(err)
-	}
-	if reply.code != 220 {
-		return &Error{Answer: reply.answer(), TLS: c.TLS}
-	}
-	name, _, _ := strings.Cut(reply.lines[0], " ")
-	if strings.EqualFold(strings.TrimSuffix(name, "."), c.client.Hostname) {
-		return &Error{Answer: reply.answer(), TLS: c.TLS, Err: ErrSelf}
-	}
-	return nil
-}
-
-// hello says EHLO, and HELO to a server that doesn't know it.
-func (c *Conn) hello() error {
-	reply, err := c.command("EHLO", "EHLO "+c.client.Hostname)
-	extended := err == nil && reply.code/100 != 5
-	if err == nil && !extended {
-		reply, err = c.command("HELO", "HELO "+c.client.Hostname)
-	}
-	if err != nil {
-		return c.fail(err)
-	}
-	if reply.code != 250 {
-		return &Error{Answer: reply.answer(), TLS: c.TLS, Note: c.Note, Final: reply.code/100 == 5}
-	}
-	c.extensions = make(map[string]string)
-	if !extended {
-		return nil
-	}
-	for _, line := range reply.lines[1:] {
-		keyword, params, _ := strings.Cut(line, " ")
-		c.extensions[strings.ToUpper(keyword)] = params
-	}
-	return nil
-}
-
-// startTLS reports whether the connection is encrypted now. A server that
-// refuses to begin is spoken to as it is.
-func (c *Conn) startTLS() (bool, error) {
-	reply, err := c.command("STARTTLS", "STARTTLS")
-	if err != nil {
-		return false, c.fail(err)
-	}
-	if reply.code != 220 {
-		c.Note = "STARTTLS refused: " + reply.answer().Text
-		return false, nil
-	}
-	if c.r.Buffered() > 0 { // somebody has put words in front of the encrypted ones
-		return false, c.handshakeFailed(errors.New("unencrypted data after STARTTLS"))
-	}
-	ctx, cancel := context.WithTimeout(c.ctx, c.client.ConnectTimeout)
-	defer cancel()
-	secure := tls.Client(c.conn, c.client.tlsConfig(c.host))
-	if err := secure.HandshakeContext(ctx); err != nil {
-		return false, c.handshakeFailed(err)
-	}
-	c.use(secure)
-	state := secure.ConnectionState()
-	c.TLS = tls.VersionName(state.Version) + " " + tls.CipherSuiteName(state.CipherSuite)
-	return true, nil
-}
-
-func (c *Conn) handshakeFailed(cause error) error {
-	err := &handshakeError{cause}
-	return &Error{Answer: ownWords("TLS with " + c.remote + ": " + err.Error()), TLS: "none", Err: err}
-}
-
-func (c *Client) tlsConfig(host string) *tls.Config {
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.TLS != nil {
-		config = c.TLS.Clone()
-	}
-	if !strings.HasPrefix(host, "[") {
-		config.ServerName = host
-	}
-	config.InsecureSkipVerify = true
-	return config
+	return &net.Dialer{LocalAddr: &net.TCPAddr{IP: source.AsSlice(), Zone: source.Zone()}}
 }

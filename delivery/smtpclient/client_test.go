@@ -28,9 +28,13 @@ func client() *smtpclient.Client {
 	}
 }
 
+func at(address netip.AddrPort) smtpclient.Target {
+	return smtpclient.Target{Host: "mx.remote.test", At: address}
+}
+
 func dial(t *testing.T, s *smtptest.Server) *smtpclient.Conn {
 	t.Helper()
-	conn, err := client().Dial(t.Context(), "mx.remote.test", s.Start(t, "127.0.0.5"))
+	conn, err := client().Dial(t.Context(), at(s.Start(t, "127.0.0.5")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +248,7 @@ func TestDialFails(t *testing.T) {
 	} {
 		t.Run("for "+test.name, func(t *testing.T) {
 			s := &smtptest.Server{Script: answer(test.at, test.step)}
-			_, err := client().Dial(t.Context(), "mx.remote.test", s.Start(t, "127.0.0.5"))
+			_, err := client().Dial(t.Context(), at(s.Start(t, "127.0.0.5")))
 			e, ok := errors.AsType[*smtpclient.Error](err)
 			if !ok || e.Answer.Text != test.words || e.Final != test.final {
 				t.Errorf("the error is %+v", err)
@@ -412,7 +416,7 @@ func TestSlowServers(t *testing.T) {
 				c.Dialer = pipeDialer{&smtptest.Server{Script: answer(test.at, test.step)}}
 				defer func() { time.Sleep(time.Minute) }() // of virtual time: the server notices that we are gone
 				start := time.Now()
-				conn, err := c.Dial(t.Context(), "mx.remote.test", netip.MustParseAddrPort("192.0.2.1:25"))
+				conn, err := c.Dial(t.Context(), at(netip.MustParseAddrPort("192.0.2.1:25")))
 				if err == nil {
 					defer conn.Close()
 					err = errors.New(send(t, conn, message(letter, "a")).Answers[0].Text)
@@ -435,7 +439,7 @@ func TestEndOfTheContextEndsTheWait(t *testing.T) {
 		}
 		return nil
 	}
-	conn, err := client().Dial(ctx, "mx.remote.test", s.Start(t, "127.0.0.5"))
+	conn, err := client().Dial(ctx, at(s.Start(t, "127.0.0.5")))
 	if err != nil {
 		t.Fatal(err)
 	}

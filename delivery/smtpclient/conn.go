@@ -17,6 +17,11 @@ type Conn struct {
 	// TLS is how the connection is encrypted: "TLS 1.3 TLS_AES_128_GCM_SHA256",
 	// or "none".
 	TLS string
+	// Certificate is how the server's certificate was judged, and by what rule:
+	// "trusted", "not trusted: self-signed certificate"; empty without TLS.
+	Certificate string
+	// Verified means that the certificate fits, whether it had to or not.
+	Verified bool
 	// Note is what the admin should know about the connection, or empty.
 	Note string
 
@@ -27,7 +32,7 @@ type Conn struct {
 	conn       net.Conn // raw, or TLS over it
 	r          *bufio.Reader
 	w          *bufio.Writer
-	host       string
+	target     Target
 	remote     string // host and address, for messages
 	extensions map[string]string
 	messages   int // sent or tried so far
@@ -36,8 +41,8 @@ type Conn struct {
 
 const bufferSize = 32 << 10
 
-func newConn(ctx context.Context, client *Client, raw net.Conn, host, remote string) *Conn {
-	c := &Conn{TLS: "none", client: client, ctx: ctx, raw: raw, host: host, remote: remote}
+func newConn(ctx context.Context, client *Client, raw net.Conn, t Target, remote string) *Conn {
+	c := &Conn{TLS: "none", client: client, ctx: ctx, raw: raw, target: t, remote: remote}
 	c.release = context.AfterFunc(ctx, func() { raw.Close() })
 	c.use(raw)
 	return c
@@ -130,7 +135,11 @@ func (c *Conn) lost(what string, err error) error {
 
 // fail makes an Error of a loss before the first message.
 func (c *Conn) fail(err error) error {
-	return &Error{Answer: ownWords(err.Error()), TLS: c.TLS, Note: c.Note, Err: err}
+	return c.problem(ownWords(err.Error()), err)
+}
+
+func (c *Conn) problem(answer Answer, err error) *Error {
+	return &Error{Answer: answer, TLS: c.TLS, Certificate: c.Certificate, Note: c.Note, Err: err}
 }
 
 // plainText says what a network error means, without the addresses and system

@@ -16,6 +16,7 @@ var (
 	errTooLarge = refusal(552, 3, 4, "the message is larger than the server takes")
 	errNeeds8   = refusal(554, 6, 3, "the message has 8-bit content, which the server doesn't take (no 8BITMIME)")
 	errNeedsUTF = refusal(553, 6, 7, "the message needs internationalized mail, which the server doesn't take (no SMTPUTF8)")
+	errNeedsTLS = refusal(550, 7, 30, "the message requires TLS all the way (REQUIRETLS), which the server doesn't assure")
 )
 
 // fitting returns the recipients that the message can be sent to on this
@@ -27,7 +28,7 @@ func (c *Conn) fitting(ctx context.Context, m Message, answers []Answer) (to []i
 		tooLarge.Text = fmt.Sprintf("%s: %d octets, at most %d", errTooLarge.Text, m.Size, limit)
 		return none(answers, tooLarge), false, nil
 	}
-	if !c.offers("8BITMIME") {
+	if !c.Offers("8BITMIME") {
 		if found, err := m.contains8bit(ctx, true); err != nil || found {
 			return none(answers, errNeeds8), false, err
 		}
@@ -36,11 +37,11 @@ func (c *Conn) fitting(ctx context.Context, m Message, answers []Answer) (to []i
 	if err != nil {
 		return nil, false, err
 	}
-	if asUTF8 && !c.offers("SMTPUTF8") {
+	if asUTF8 && !c.Offers("SMTPUTF8") {
 		return none(answers, errNeedsUTF), false, nil
 	}
 	for i, recipient := range m.To {
-		if recipient.Address.IsASCII() || c.offers("SMTPUTF8") {
+		if recipient.Address.IsASCII() || c.Offers("SMTPUTF8") {
 			asUTF8 = asUTF8 || !recipient.Address.IsASCII()
 			to = append(to, i)
 		} else {

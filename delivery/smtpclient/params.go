@@ -12,17 +12,20 @@ import (
 func (t *transaction) mailLine() string {
 	var b strings.Builder
 	b.WriteString("MAIL FROM:<" + t.message.From.String() + ">")
-	if t.conn.offers("SIZE") && t.message.Size > 0 {
+	if t.conn.Offers("SIZE") && t.message.Size > 0 {
 		fmt.Fprintf(&b, " SIZE=%d", t.message.Size)
 	}
 	envelope := t.message.Envelope
-	if t.conn.offers("8BITMIME") && (envelope.EightBit || t.utf8) {
+	if t.conn.Offers("8BITMIME") && (envelope.EightBit || t.utf8) {
 		b.WriteString(" BODY=8BITMIME")
 	}
 	if t.utf8 {
 		b.WriteString(" SMTPUTF8")
 	}
-	if !t.conn.offers("DSN") {
+	if envelope.TLS == mail.TLSRequired {
+		b.WriteString(" REQUIRETLS")
+	}
+	if !t.conn.Offers("DSN") {
 		return b.String()
 	}
 	switch envelope.Return {
@@ -41,7 +44,7 @@ func (t *transaction) mailLine() string {
 func (t *transaction) rcptLine(r mail.Recipient) string {
 	var b strings.Builder
 	b.WriteString("RCPT TO:<" + r.Address.String() + ">")
-	if !t.conn.offers("DSN") {
+	if !t.conn.Offers("DSN") {
 		return b.String()
 	}
 	if words := notifyWords(r.Notify); words != "" {

@@ -17,7 +17,7 @@ const maxRecipients = 100
 type Message struct {
 	From     mail.Address
 	To       []mail.Recipient
-	Envelope mail.Envelope // its EightBit, UTF8, Return and ID count
+	Envelope mail.Envelope // its EightBit, UTF8, Return, ID and TLS count
 	Size     int64         // octets that Open's reader gives
 	// Open opens the message, with CRLF line ends. It may be called again: to
 	// look whether the content fits the server, and for each transaction.
@@ -33,6 +33,10 @@ type Result struct {
 	// Stale means that a connection which had been used before was found closed:
 	// a new one to the same host may do, for those same recipients.
 	Stale bool
+	// Trouble means that the connection, not the message, was what failed: lost,
+	// timed out, ended with 421 or with what isn't SMTP. It is never set together
+	// with Stale.
+	Trouble bool
 }
 
 // Send sends a message: in one transaction, or in several if the server wants
@@ -42,13 +46,17 @@ type Result struct {
 // end a wait for the server, end the context of Dial.
 func (c *Conn) Send(ctx context.Context, m Message) (Result, error) {
 	result := Result{Answers: make([]Answer, len(m.To))}
+	if m.Envelope.TLS == mail.TLSRequired && !c.protects() {
+		none(result.Answers, errNeedsTLS)
+		return result, nil
+	}
 	rest, utf8, err := c.fitting(ctx, m, result.Answers)
 	for len(rest) > 0 && err == nil {
 		n := min(len(rest), c.maxRecipients())
 		t := &transaction{conn: c, message: m, utf8: utf8, to: rest[:n], answers: result.Answers}
 		err = t.run(ctx)
 		c.messages++
-		result.Elsewhere, result.Stale = t.elsewhere, t.stale
+		result.Elsewhere, result.Stale, result.Trouble = t.elsewhere, t.stale, t.trouble && !t.stale
 		again := t.postponed()
 		if t.stopped || !c.Usable() || len(again) == n {
 			t.giveUp(rest[n:])
@@ -70,8 +78,12 @@ func (c *Conn) maxRecipients() int {
 	return maxRecipients
 }
 
-// offers reports whether the server has an extension.
-func (c *Conn) offers(extension string) bool {
+// protects reports whether a message that requires TLS may go over the connection
+// (RFC 8689 section 4.2.1).
+func (c *Conn) protects() bool { return c.Verified && c.Offers("REQUIRETLS") }
+
+// Offers reports whether the server has an extension, named as in its EHLO reply.
+func (c *Conn) Offers(extension string) bool {
 	_, ok := c.extensions[extension]
 	return ok
 }

@@ -28,6 +28,7 @@ type transaction struct {
 	data      reply
 	elsewhere bool
 	stale     bool
+	trouble   bool // the connection failed, not the message
 	stopped   bool // what ended it will end the message's next one too
 }
 
@@ -76,7 +77,7 @@ func (t *transaction) commands() []command {
 // connection.
 func (t *transaction) envelope() error {
 	size := 1
-	if t.conn.offers("PIPELINING") {
+	if t.conn.Offers("PIPELINING") {
 		size = group
 	}
 	for list := t.commands(); len(list) > 0; {
@@ -106,7 +107,9 @@ func (t *transaction) exchange(list []command) error {
 		if err != nil {
 			return err
 		}
-		if cmd.take(got); got.code == 421 && !t.stopped {
+		cmd.take(got)
+		t.trouble = t.trouble || got.code == 421
+		if got.code == 421 && !t.stopped {
 			t.stopped = true
 			t.finish(got.answer())
 			t.unanswered(got.answer())
@@ -158,6 +161,7 @@ func (t *transaction) body(ctx context.Context) error {
 			t.finish(ownWords("the message could not be read here"))
 			return ours.cause
 		}
+		t.trouble = true
 		t.finish(t.early(c.lost("the message", err)))
 		return nil
 	}
@@ -166,6 +170,7 @@ func (t *transaction) body(ctx context.Context) error {
 		t.broke(err)
 		return nil
 	}
+	t.trouble = got.code == 421
 	t.finish(got.answer())
 	return nil
 }
@@ -232,7 +237,7 @@ func (t *transaction) broke(err error) {
 		t.elsewhere = true
 		t.stale = t.conn.messages > 0
 	}
-	t.stopped = true
+	t.stopped, t.trouble = true, true
 	t.finish(ownWords(err.Error()))
 	t.unanswered(ownWords(err.Error()))
 }
