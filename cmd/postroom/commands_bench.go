@@ -15,8 +15,10 @@ import (
 // benchCmd measures this very program, as a child process with an empty data
 // folder.
 type benchCmd struct {
-	Speed benchSpeed `cmd:"" group:"commands" default:"withargs" help:"Messages a second from the client into the maildrops (without a command)."`
-	Crash benchCrash `cmd:"" group:"commands" help:"Kill a server again and again, and judge whether anything promised is lost."`
+	Speed    benchSpeed    `cmd:"" group:"commands" default:"withargs" help:"Messages a second from the client into the maildrops (without a command)."`
+	Crash    benchCrash    `cmd:"" group:"commands" help:"Kill a server again and again, and judge whether anything promised is lost."`
+	Outbound benchOutbound `cmd:"" group:"commands" help:"What destinations that hang, refuse or put off cost the mail to the others."`
+	Backlog  benchBacklog  `cmd:"" group:"commands" help:"Start, memory and fresh mail with a million recipients in the queue."`
 }
 
 type benchSpeed struct {
@@ -69,6 +71,44 @@ type benchCrash struct {
 func (c *benchCrash) Run(ctx context.Context, s *shell) error {
 	return measured(ctx, func(ctx context.Context, program string) error {
 		return bench.Crash{Program: program, Rounds: c.Rounds, Senders: c.Senders, Seed: c.Seed, Dir: c.Dir}.Run(ctx, s.out)
+	})
+}
+
+type benchOutbound struct {
+	Destinations int    `default:"1000" help:"Destinations in all; 30 of them are sick. A multiple of 10, at least 100."`
+	Messages     int    `default:"6" help:"Messages to each."`
+	Pairs        int    `default:"5" help:"Pairs of cells, with and without the sick ones."`
+	JSON         bool   `name:"json" help:"Print JSON for programs to read, a line for each cell."`
+	Dir          string `placeholder:"FOLDER" help:"Where the servers' folders are made; otherwise a temporary one."`
+}
+
+// Run measures.
+func (c *benchOutbound) Run(ctx context.Context, s *shell) error {
+	if c.Destinations < 100 || c.Destinations%10 != 0 {
+		return usagef("--destinations: a multiple of 10, at least 100, not %d", c.Destinations)
+	}
+	return measured(ctx, func(ctx context.Context, program string) error {
+		o := bench.Outbound{Program: program, Dir: c.Dir, Destinations: c.Destinations, Messages: c.Messages, Pairs: c.Pairs, JSON: c.JSON}
+		return o.Run(ctx, s.out)
+	})
+}
+
+type benchBacklog struct {
+	Messages     int    `default:"50000" help:"Messages in the queue."`
+	Recipients   int    `default:"20" help:"Recipients of each, 1000 at the most."`
+	Destinations int    `default:"20000" help:"Domains that they are at."`
+	JSON         bool   `name:"json" help:"Print JSON for programs to read."`
+	Dir          string `placeholder:"FOLDER" help:"Where the server's folder is made; otherwise a temporary one."`
+}
+
+// Run measures and judges.
+func (c *benchBacklog) Run(ctx context.Context, s *shell) error {
+	if c.Messages < 1 || c.Recipients < 1 || c.Destinations < 3 {
+		return usagef("a backlog needs a message, a recipient and three destinations at least")
+	}
+	return measured(ctx, func(ctx context.Context, program string) error {
+		b := bench.Backlog{Program: program, Dir: c.Dir, Messages: c.Messages, Recipients: c.Recipients, Destinations: c.Destinations, JSON: c.JSON}
+		return b.Run(ctx, s.out)
 	})
 }
 
