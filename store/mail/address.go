@@ -78,13 +78,14 @@ func (a Address) Base() Address {
 
 // ParseAddress parses a Mailbox (RFC 5321 4.1.2, with RFC 6531 3.3: UTF-8 in
 // both parts). It takes no comments, no folding white space and no display
-// names. The errors it returns all are ErrAddress.
+// names; and a local part of more than 64 octets only if a forwarder has made it
+// (SRS). The errors it returns all are ErrAddress.
 func ParseAddress(s string) (Address, error) {
 	if len(s) > maxAddress+2*maxLocal { // quoting may double a local part
 		return Address{}, ErrAddress
 	}
 	local, rest, ok := cutLocal(s)
-	if !ok || local == "" && !strings.HasPrefix(s, `""`) || len(local) > maxLocal || rest == "" || rest[0] != '@' {
+	if !ok || local == "" && !strings.HasPrefix(s, `""`) || isTooLong(local) || rest == "" || rest[0] != '@' {
 		return Address{}, ErrAddress
 	}
 	domain, err := ParseDomain(rest[1:])
@@ -97,6 +98,18 @@ func ParseAddress(s string) (Address, error) {
 		return a, nil
 	}
 	return Address{}, ErrAddress
+}
+
+// isTooLong reports whether a local part is longer than we take it. The limit is
+// one that every server can bear, not one of what an address can be; those that
+// forwarders have rewritten (SRS) are often longer, and bounces must find back.
+func isTooLong(local string) bool {
+	return len(local) > maxLocal && !isRewritten(local)
+}
+
+func isRewritten(local string) bool {
+	prefix := strings.ToLower(local[:min(5, len(local))])
+	return len(prefix) == 5 && (prefix[:4] == "srs0" || prefix[:4] == "srs1") && strings.IndexByte("=+-", prefix[4]) >= 0
 }
 
 // cutLocal takes a Local-part off the front of s and returns its meaning.
