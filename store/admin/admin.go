@@ -7,6 +7,7 @@ package admin
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"postroom/store"
@@ -35,6 +36,19 @@ type Store interface {
 	Aliases(ctx context.Context) ([]store.Alias, error)
 	RemoveAlias(ctx context.Context, source mail.Address) error
 
+	AddRoute(ctx context.Context, r store.Route) (store.Route, error)
+	Routes(ctx context.Context) ([]store.Route, error)
+	RemoveRoute(ctx context.Context, domain string, f store.For) error
+	AddSource(ctx context.Context, s store.Source) error
+	Sources(ctx context.Context) ([]store.Source, error)
+	RemoveSource(ctx context.Context, ip netip.Addr, f store.For) error
+	Ways(ctx context.Context) (store.Ways, error)
+
+	BackupRecipients(ctx context.Context, domain string) ([]string, error)
+	SetBackupRecipients(ctx context.Context, domain string, locals []string) error
+	AddBackupRecipients(ctx context.Context, domain string, locals []string) error
+	RemoveBackupRecipients(ctx context.Context, domain string, locals []string) error
+
 	Queue(ctx context.Context, filter store.QueueFilter) ([]store.QueueItem, error)
 	RetryQueue(ctx context.Context, filter store.QueueFilter) (int64, error)
 	HoldQueue(ctx context.Context, filter store.QueueFilter) (int64, error)
@@ -51,11 +65,14 @@ type Store interface {
 	Accept(ctx context.Context, a store.Acceptance) error
 }
 
-// An Admin carries the operations out. All its fields are needed. It may be used
-// by many goroutines at once.
+// An Admin carries the operations out. All its fields but OwnAddress are needed.
+// It may be used by many goroutines at once.
 type Admin struct {
 	Store Store
 	Auth  *auth.Authenticator
 	Now   func() time.Time
 	Log   *slog.Logger
+	// OwnAddress says whether an address is this machine's, so that mail can be
+	// sent from it. Nil: any is taken for that.
+	OwnAddress func(netip.Addr) bool
 }

@@ -24,6 +24,7 @@ type Domain struct {
 	Accounts int       `json:"accounts"`
 	Aliases  int       `json:"aliases"`
 	Created  time.Time `json:"created"`
+	Listed   bool      `json:"listed,omitempty"` // of a backup domain: only known recipients are taken, see DomainRecipients
 }
 
 // AddDomain begins to serve a domain.
@@ -65,7 +66,7 @@ func (a *Admin) Domains(ctx context.Context) ([]Domain, error) {
 	}
 	list := make([]Domain, len(domains))
 	for i, d := range domains {
-		list[i] = Domain{d.Name, d.Backup, accountsOf[d.Name], aliasesOf[d.Name], d.Created}
+		list[i] = Domain{d.Name, d.Backup, accountsOf[d.Name], aliasesOf[d.Name], d.Created, d.Listed}
 	}
 	return list, nil
 }
@@ -114,6 +115,17 @@ func parseDomain(s string) (string, error) {
 		return "", invalid("%q is not a domain name. It should look like example.org.", s)
 	}
 	return name, nil
+}
+
+// parseDestination reads a domain that mail is sent to, which may also be an
+// address-literal (RFC 5321 4.1.3).
+func parseDestination(s string) (string, error) {
+	if s := strings.TrimSpace(s); strings.HasPrefix(s, "[") {
+		if a, err := mail.ParseAddress("x@" + s); err == nil {
+			return a.Domain, nil
+		}
+	}
+	return parseDomain(s)
 }
 
 // parseAddress reads an address as a person writes it.
