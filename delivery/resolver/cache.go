@@ -1,32 +1,101 @@
 package resolver
 
 import (
+	"context"
 	"time"
 
 	"github.com/miekg/dns"
 )
 
-// How long answers are kept at most, and how many.
+// How long answers are kept at most, how many, and how large. Failures are not
+// kept at all: the next question may find a server that is well again.
 const (
 	maxTTL         = time.Hour
 	maxNegativeTTL = 5 * time.Minute
 	maxCached      = 20000
+	maxKept        = 4096 // octets of one answer's records
 )
 
-func (r *Resolver) remembered(q question) (answer, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	a, ok := r.cache[q]
-	return a, ok && r.now().Before(a.until)
+// A flight is a question that somebody is asking just now.
+type flight struct {
+	done   chan struct{}
+	answer answer
+	err    error
 }
 
-func (r *Resolver) remember(q question, a answer) {
-	now := r.now()
-	if !a.until.After(now) {
-		return
+// together answers a question. Whoever has it while somebody else is asking it
+// waits for their answer.
+func (r *Resolver) together(ctx context.Context, q question) (answer, error) {
+	for {
+		a, f, mine := r.board(q)
+		switch {
+		case f == nil:
+			return a, nil
+		case mine:
+			r.ride(ctx, q, f)
+			return f.answer, f.err
+		}
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			return answer{}, failure(q, "", ctx.Err())
+		}
+		if f.err == nil || ctx.Err() != nil {
+			return f.answer, f.err
+		}
+		if !isOver(f.err) {
+			return answer{}, f.err
+		}
 	}
+}
+
+// isOver reports whether an error says nothing but that the one who asked didn't
+// want to wait any longer.
+func isOver(err error) bool {
+	e, ok := unwrapped(err)
+	return ok && (e == context.Canceled || e == context.DeadlineExceeded)
+}
+
+// board returns the answer that is remembered, or else the flight to wait for;
+// mine says that the caller has to make it.
+func (r *Resolver) board(q question) (a answer, f *flight, mine bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if a, ok := r.cache[q]; ok && r.now().Before(a.until) {
+		return a, nil, false
+	}
+	if f := r.flights[q]; f != nil {
+		return answer{}, f, false
+	}
+	if r.flights == nil {
+		r.flights = make(map[question]*flight)
+	}
+	f = &flight{done: make(chan struct{})}
+	r.flights[q] = f
+	return answer{}, f, true
+}
+
+// ride asks, and lands also if that panics.
+func (r *Resolver) ride(ctx context.Context, q question, f *flight) {
+	f.err = failure(q, "", context.Canceled)
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.flights, q)
+		if f.err == nil {
+			r.remember(q, f.answer)
+		}
+		close(f.done)
+	}()
+	f.answer, f.err = r.resolve(ctx, q)
+}
+
+// remember keeps an answer. r.mu is held.
+func (r *Resolver) remember(q question, a answer) {
+	now := r.now()
+	if !a.until.After(now) || size(a.records) > maxKept {
+		return
+	}
 	if r.cache == nil {
 		r.cache = make(map[question]answer)
 	}
@@ -34,6 +103,13 @@ func (r *Resolver) remember(q question, a answer) {
 		r.evict(now)
 	}
 	r.cache[q] = a
+}
+
+func size(records []dns.RR) (n int) {
+	for _, rr := range records {
+		n += dns.Len(rr)
+	}
+	return n
 }
 
 // evict makes room: what is out of date goes, and if that is not enough, half of
@@ -53,7 +129,7 @@ func (r *Resolver) evict(now time.Time) {
 }
 
 // negativeTTL says how long it may be remembered that there is nothing (RFC 2308
-// section 5).
+// section 5). Without a SOA record it is not remembered.
 func negativeTTL(m *dns.Msg) time.Duration {
 	for _, rr := range m.Ns {
 		if soa, ok := rr.(*dns.SOA); ok {

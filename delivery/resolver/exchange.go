@@ -6,45 +6,52 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/miekg/dns"
 )
-
-const systemConfig = "/etc/resolv.conf"
 
 // udpSize is what fits into one packet nearly everywhere.
 const udpSize = 1232
 
 // ask goes through the servers until one gives an answer: records, none, or
-// NXDOMAIN. If none does, the error is temporary.
-func (r *Resolver) ask(ctx context.Context, q question) (*dns.Msg, error) {
+// NXDOMAIN. If none does, the error is temporary. In the first round each has a
+// third of its time: a server that is slow has the answer at hand when it is
+// asked again.
+func (r *Resolver) ask(ctx context.Context, q question) (m *dns.Msg, authentic bool, err error) {
 	servers, err := r.servers()
 	if err != nil {
-		return nil, &net.DNSError{Err: err.Error(), Name: plainName(q.name), IsTemporary: true, UnwrapErr: err}
+		return nil, false, failure(q, "", fmt.Errorf("read the system's DNS servers: %w", err))
 	}
 	err = errors.New("no DNS server is configured")
-	var server string
-	for range rounds {
-		for _, server = range servers {
-			var m *dns.Msg
-			if m, err = r.askServer(ctx, server, q); err == nil {
-				return m, nil
+	var last string
+	for _, timeout := range []time.Duration{r.timeout() / 3, r.timeout()} {
+		for _, last = range r.order(servers) {
+			if m, err = r.askServer(ctx, last, q, timeout); err == nil {
+				return m, m.AuthenticatedData && isNear(last), nil
 			}
 			if ctx.Err() != nil {
-				return nil, failure(q, server, ctx.Err())
+				return nil, false, failure(q, last, ctx.Err())
 			}
 			if r.Log != nil {
-				r.Log.DebugContext(ctx, "dns question failed", "name", q.name, "type", dns.TypeToString[q.qtype], "server", server, "err", err)
+				r.Log.DebugContext(ctx, "dns question failed", "name", q.name, "type", dns.TypeToString[q.qtype], "server", last, "err", err)
 			}
 		}
 	}
-	return nil, failure(q, server, err)
+	return nil, false, failure(q, last, err)
+}
+
+func (r *Resolver) timeout() time.Duration {
+	if r.Timeout == 0 {
+		return defaultTimeout
+	}
+	return r.Timeout
 }
 
 func failure(q question, server string, err error) error {
 	var timeout net.Error
 	return &net.DNSError{
-		Err:         err.Error(),
+		Err:         plainText(err),
 		UnwrapErr:   err,
 		Name:        plainName(q.name),
 		Server:      server,
@@ -53,34 +60,84 @@ func failure(q question, server string, err error) error {
 	}
 }
 
-// askServer asks one server over UDP, and over TCP if the answer didn't fit. A
-// server that doesn't know EDNS is asked again without (RFC 6891 section 7).
-func (r *Resolver) askServer(ctx context.Context, server string, q question) (*dns.Msg, error) {
-	m, err := r.exchange(ctx, "udp", server, q, true)
-	if err == nil && (m.Rcode == dns.RcodeFormatError || m.Rcode == dns.RcodeNotImplemented) {
-		m, err = r.exchange(ctx, "udp", server, q, false)
+// plainText leaves out the addresses that Go puts around a network error.
+func plainText(err error) string {
+	var timeout net.Error
+	var op *net.OpError
+	switch {
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return "timed out"
+	case errors.As(err, &op):
+		return op.Err.Error()
 	}
-	if err == nil && m.Truncated {
-		m, err = r.exchange(ctx, "tcp", server, q, true)
+	return err.Error()
+}
+
+// unwrapped returns what is inside an error of ours.
+func unwrapped(err error) (error, bool) {
+	e, ok := err.(*net.DNSError)
+	if !ok {
+		return nil, false
 	}
+	return e.UnwrapErr, true
+}
+
+// askServer asks one server, and notes whether it is there.
+func (r *Resolver) askServer(ctx context.Context, server string, q question, timeout time.Duration) (*dns.Msg, error) {
+	began := r.now()
+	m, err := exchange(ctx, server, q, timeout)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	var op *net.OpError
+	r.note(server, began, errors.As(err, &op))
 	if err != nil {
 		return nil, err
 	}
-	if m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
-		return nil, fmt.Errorf("server answered %s", dns.RcodeToString[m.Rcode])
-	}
-	return m, nil
+	return m, check(m)
 }
 
-func (r *Resolver) exchange(ctx context.Context, network, server string, q question, edns bool) (*dns.Msg, error) {
+// check tells an answer from a server's excuses.
+func check(m *dns.Msg) error {
+	if m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
+		return fmt.Errorf("server answered %s", dns.RcodeToString[m.Rcode])
+	}
+	if len(m.Answer) > 0 || m.Rcode == dns.RcodeNameError {
+		return nil
+	}
+	referral := false
+	for _, rr := range m.Ns {
+		switch rr.Header().Rrtype {
+		case dns.TypeSOA:
+			return nil
+		case dns.TypeNS:
+			referral = true
+		}
+	}
+	if referral {
+		return errors.New("server answered with a referral: it doesn't resolve for others")
+	}
+	return nil
+}
+
+// exchange asks over UDP, and over TCP if the answer didn't fit. A server that
+// doesn't know EDNS is asked again without (RFC 6891 section 7).
+func exchange(ctx context.Context, server string, q question, timeout time.Duration) (*dns.Msg, error) {
 	m := new(dns.Msg).SetQuestion(q.name, q.qtype)
-	if edns {
-		m.SetEdns0(udpSize, false)
+	m.AuthenticatedData = isNear(server)
+	m.SetEdns0(udpSize, isNear(server))
+	answer, err := exchangeOver(ctx, "udp", server, m, timeout)
+	if err == nil && (answer.Rcode == dns.RcodeFormatError || answer.Rcode == dns.RcodeNotImplemented || answer.Rcode == dns.RcodeBadVers) {
+		m.Extra = nil
+		answer, err = exchangeOver(ctx, "udp", server, m, timeout)
 	}
-	timeout := r.Timeout
-	if timeout == 0 {
-		timeout = defaultTimeout
+	if err == nil && answer.Truncated {
+		answer, err = exchangeOver(ctx, "tcp", server, m, timeout)
 	}
+	return answer, err
+}
+
+func exchangeOver(ctx context.Context, network, server string, m *dns.Msg, timeout time.Duration) (*dns.Msg, error) {
 	client := &dns.Client{Net: network, Timeout: timeout, UDPSize: udpSize}
 	answer, _, err := client.ExchangeContext(ctx, m, server)
 	if err != nil {
@@ -100,21 +157,4 @@ func checkQuestion(asked, m *dns.Msg) error {
 		return errors.New("the answer is to another question")
 	}
 	return nil
-}
-
-// servers returns the list to ask. The system's file is read each time: it may
-// change while we run.
-func (r *Resolver) servers() ([]string, error) {
-	if len(r.Servers) > 0 {
-		return r.Servers, nil
-	}
-	config, err := dns.ClientConfigFromFile(systemConfig)
-	if err != nil {
-		return nil, fmt.Errorf("read the system's DNS servers: %w", err)
-	}
-	list := make([]string, 0, len(config.Servers))
-	for _, s := range config.Servers {
-		list = append(list, net.JoinHostPort(s, config.Port))
-	}
-	return list, nil
 }

@@ -1,14 +1,13 @@
 // Package resolver looks up the DNS records that mail needs. It asks recursive
-// servers and follows what they say; it is not one itself.
+// servers and follows what they say; it is not one itself, and validates no
+// signature: whether an answer is authentic is believed from a server on this
+// machine alone.
 package resolver
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 	"net"
-	"net/netip"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -18,7 +17,6 @@ import (
 
 const (
 	defaultTimeout = 3 * time.Second
-	rounds         = 2  // how often the list of servers is gone through
 	maxAliases     = 10 // CNAMEs in a row
 )
 
@@ -29,14 +27,20 @@ const (
 // (NXDOMAIN), with IsTemporary if that couldn't be found out. A name that exists
 // but has no such records gives an empty list and no error. The methods with the
 // names of *net.Resolver's can stand in for them.
+//
+// Authentic means that the server has validated the answer and every alias on
+// the way to it (DNSSEC), and that the server is on this machine: from anywhere
+// else, its word could have been changed on the way.
 type Resolver struct {
 	Servers []string         // "ip:port", asked in order; empty: those of /etc/resolv.conf
 	Timeout time.Duration    // for one question to one server; zero: 3 s
 	Log     *slog.Logger     // nil: nothing is logged
 	Now     func() time.Time // nil: time.Now
 
-	mu    sync.Mutex
-	cache map[question]answer
+	mu      sync.Mutex
+	cache   map[question]answer
+	flights map[question]*flight
+	peers   map[string]*peer
 }
 
 // A question is what is asked for: a name in lower case with its final dot.
@@ -48,123 +52,56 @@ type question struct {
 // An answer is what the servers know: records of the type that was asked for,
 // none if there are none, or that the name doesn't exist.
 type answer struct {
-	records []dns.RR
-	missing bool // NXDOMAIN
-	until   time.Time
+	records   []dns.RR
+	name      string // where the aliases of the question's name lead
+	missing   bool   // NXDOMAIN
+	authentic bool
+	until     time.Time
 }
 
-// LookupMX returns the MX records of a domain by preference, names without
-// their final dot. The root, which says that a domain takes no mail (RFC 7505),
-// is ".".
-func (r *Resolver) LookupMX(ctx context.Context, domain string) ([]*net.MX, error) {
-	records, err := r.lookup(ctx, domain, dns.TypeMX)
-	if err != nil {
-		return nil, err
-	}
-	var list []*net.MX
-	for _, rr := range records {
-		if mx, ok := rr.(*dns.MX); ok {
-			list = append(list, &net.MX{Host: plainName(mx.Mx), Pref: mx.Preference})
-		}
-	}
-	slices.SortStableFunc(list, func(a, b *net.MX) int { return cmp.Compare(a.Pref, b.Pref) })
-	return list, nil
-}
-
-// LookupNetIP returns the addresses of a host: IPv4 first, then IPv6. network is
-// "ip", "ip4" or "ip6". If one of the two kinds can't be found out, the other is
-// returned alone, unless it is empty.
-func (r *Resolver) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
-	var list []netip.Addr
-	var failed error
-	for _, qtype := range typesOf(network) {
-		records, err := r.lookup(ctx, host, qtype)
-		if isMissing(err) {
-			return nil, err
-		}
-		if err != nil {
-			failed = err
-		}
-		for _, rr := range records {
-			if ip, ok := addressIn(rr); ok {
-				list = append(list, ip)
-			}
-		}
-	}
-	if len(list) == 0 {
-		return nil, failed
-	}
-	return list, nil
-}
-
-func typesOf(network string) []uint16 {
-	switch network {
-	case "ip4":
-		return []uint16{dns.TypeA}
-	case "ip6":
-		return []uint16{dns.TypeAAAA}
-	}
-	return []uint16{dns.TypeA, dns.TypeAAAA}
-}
-
-func addressIn(rr dns.RR) (netip.Addr, bool) {
-	var ip net.IP
-	switch rr := rr.(type) {
-	case *dns.A:
-		ip = rr.A
-	case *dns.AAAA:
-		ip = rr.AAAA
-	}
-	addr, ok := netip.AddrFromSlice(ip)
-	return addr.Unmap(), ok
-}
-
-// plainName takes the final dot off a name other than the root's.
-func plainName(name string) string {
-	if name == "." {
-		return name
-	}
-	return strings.TrimSuffix(name, ".")
-}
-
-// lookup returns the records of one type, from the cache if it has them.
-func (r *Resolver) lookup(ctx context.Context, name string, qtype uint16) ([]dns.RR, error) {
+// lookup returns what is known of the records of one type: from the cache, from
+// somebody who is asking just now, or from the servers.
+func (r *Resolver) lookup(ctx context.Context, name string, qtype uint16) (answer, error) {
 	if _, ok := dns.IsDomainName(name); !ok {
-		return nil, &net.DNSError{Err: "not a domain name", Name: name, IsNotFound: true}
+		return answer{}, missing(name, "not a domain name")
 	}
 	q := question{strings.ToLower(dns.Fqdn(name)), qtype}
-	a, ok := r.remembered(q)
-	if !ok {
-		var err error
-		if a, err = r.resolve(ctx, q); err != nil {
-			return nil, err
-		}
-		r.remember(q, a)
+	a, err := r.together(ctx, q)
+	switch {
+	case err != nil:
+		return answer{}, err
+	case a.missing:
+		return answer{}, missing(name, "no such domain")
 	}
-	if a.missing {
-		return nil, &net.DNSError{Err: "no such domain", Name: name, IsNotFound: true}
-	}
-	return a.records, nil
+	return a, nil
+}
+
+func missing(name, why string) error {
+	return &net.DNSError{Err: why, Name: name, IsNotFound: true}
 }
 
 // resolve asks the servers, and again for the name that an alias leads to if
 // they leave that to us (RFC 1034 3.6.2).
 func (r *Resolver) resolve(ctx context.Context, q question) (answer, error) {
-	name, until := q.name, r.now().Add(maxTTL)
+	so := answer{name: q.name, authentic: true, until: r.now().Add(maxTTL)}
 	for aliases := 0; aliases <= maxAliases; {
-		m, err := r.ask(ctx, question{name, q.qtype})
+		m, authentic, err := r.ask(ctx, question{so.name, q.qtype})
 		if err != nil {
 			return answer{}, err
 		}
-		end, n := followAliases(m.Answer, name)
+		end, n := so.name, 0
+		if q.qtype != dns.TypeCNAME {
+			end, n = followAliases(m.Answer, so.name)
+		}
 		a := answerIn(m, question{end, q.qtype}, r.now())
-		if a.until.After(until) {
-			a.until = until
+		a.authentic = so.authentic && authentic
+		if a.until.After(so.until) {
+			a.until = so.until
 		}
 		if n == 0 || a.missing || len(a.records) > 0 {
 			return a, nil
 		}
-		name, until, aliases = end, a.until, aliases+n
+		so, aliases = a, aliases+n
 	}
 	return answer{}, &net.DNSError{Err: "too many aliases (CNAME)", Name: plainName(q.name), IsTemporary: true}
 }
@@ -189,7 +126,7 @@ func followAliases(records []dns.RR, name string) (end string, n int) {
 
 // answerIn takes the answer to q out of a message, and how long it may be kept.
 func answerIn(m *dns.Msg, q question, now time.Time) answer {
-	a := answer{missing: m.Rcode == dns.RcodeNameError}
+	a := answer{name: q.name, missing: m.Rcode == dns.RcodeNameError}
 	ttl := maxTTL
 	for _, rr := range m.Answer {
 		h := rr.Header()
@@ -206,6 +143,14 @@ func answerIn(m *dns.Msg, q question, now time.Time) answer {
 	}
 	a.until = now.Add(ttl)
 	return a
+}
+
+// plainName takes the final dot off a name other than the root's.
+func plainName(name string) string {
+	if name == "." {
+		return name
+	}
+	return strings.TrimSuffix(name, ".")
 }
 
 func isMissing(err error) bool {
