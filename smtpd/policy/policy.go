@@ -39,6 +39,8 @@ type Verdict struct {
 	Fields  []string      // whole header fields for the front of the message, each with its CRLF
 	Events  []store.Event // for the trace of the message
 	Delay   time.Duration // a Connection check: greet the client only after this long
+
+	Authentic bool // the envelope's sender is proven: the client may send in the name of its domain
 }
 
 // Pass reports whether the verdict lets the session go on.
@@ -81,6 +83,7 @@ func (v *Verdict) gather(next Verdict) {
 	v.Fields = append(v.Fields, next.Fields...)
 	v.Events = append(v.Events, next.Events...)
 	v.Delay = max(v.Delay, next.Delay)
+	v.Authentic = v.Authentic || next.Authentic
 }
 
 // A Recipient is one RCPT TO, of an envelope that stands so far.
@@ -95,6 +98,7 @@ type Message struct {
 	ID         store.MessageID
 	Envelope   mail.Envelope
 	Recipients []mail.Address
+	Forwards   bool             // an alias leads one of them to another server
 	Header     []byte           // as it came, every line with CRLF; only read it
 	From       []mail.Address   // the addresses of the field From; nil if it can't be read
 	Size       int64            // octets as they came

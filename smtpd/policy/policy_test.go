@@ -35,9 +35,9 @@ func TestChain(t *testing.T) {
 		{"passes without checks", nil, Verdict{}, nil, 0},
 		{
 			"gathers what checks found out",
-			Chain[string]{pass, says("second", Verdict{Results: []string{"b"}, Delay: time.Minute}, nil, &asked)},
-			Verdict{Results: []string{"a", "b"}, Delay: time.Minute},
-			nil, 2,
+			Chain[string]{pass, says("second", Verdict{Results: []string{"b"}, Delay: time.Minute, Authentic: true}, nil, &asked), pass},
+			Verdict{Results: []string{"a", "b", "a"}, Delay: time.Minute, Authentic: true},
+			nil, 3,
 		},
 		{
 			"stops at the first objection and names its check",
