@@ -103,14 +103,14 @@ func isDigits(s string) bool { return strings.Trim(s, "0123456789") == "" }
 
 // LookupTLSA returns the TLSA records of a name such as "_25._tcp.mx.example.net"
 // (RFC 6698), and whether they, or that there are none, is authentic.
-func (r *Resolver) LookupTLSA(ctx context.Context, name string) (records []*dns.TLSA, authentic bool, err error) {
+func (r *Resolver) LookupTLSA(ctx context.Context, name string) (records []dns.TLSA, authentic bool, err error) {
 	a, err := r.lookup(ctx, name, dns.TypeTLSA)
 	if err != nil {
 		return nil, false, err
 	}
 	for _, rr := range a.records {
 		if tlsa, ok := rr.(*dns.TLSA); ok {
-			records = append(records, tlsa)
+			records = append(records, *tlsa)
 		}
 	}
 	return records, a.authentic, nil
