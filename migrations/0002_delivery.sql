@@ -9,16 +9,22 @@ ALTER TABLE message ADD COLUMN tls       INTEGER NOT NULL DEFAULT 0; -- mail.TLS
 ALTER TABLE queue ADD COLUMN origin TEXT    NOT NULL DEFAULT ''; -- domain of the envelope's sender; empty for <>
 ALTER TABLE queue ADD COLUMN via    TEXT    NOT NULL DEFAULT ''; -- the alias that led to the recipient
 ALTER TABLE queue ADD COLUMN report INTEGER NOT NULL DEFAULT 0;  -- store.Owed: nothing to send but a report
-ALTER TABLE queue ADD COLUMN class  INTEGER GENERATED ALWAYS AS (
-  CASE WHEN cancel OR report THEN 2 WHEN attempts > 0 THEN 1 ELSE 0 END) VIRTUAL; -- store.Class
+-- store.Class. Not a generated column: an index on one of those covers no query.
+ALTER TABLE queue ADD COLUMN class  INTEGER NOT NULL DEFAULT 0;
 
--- What follows the last '@'.
-UPDATE queue SET origin = replace(sender, rtrim(sender, replace(sender, '@', '')), '') WHERE sender <> '';
+-- The origin is what follows the last '@'.
+UPDATE queue SET
+  origin = replace(sender, rtrim(sender, replace(sender, '@', '')), ''),
+  class  = CASE WHEN cancel THEN 2 WHEN attempts > 0 THEN 1 ELSE 0 END;
 
 DROP INDEX queue_due;
 DROP INDEX queue_domain;
-CREATE INDEX queue_lane   ON queue (domain, account, origin, class, due) WHERE hold = 0;
-CREATE INDEX queue_domain ON queue (domain);
+DROP INDEX queue_message;
+CREATE INDEX queue_lane    ON queue (domain, account, origin, class, due) WHERE hold = 0;
+CREATE INDEX queue_domain  ON queue (domain);
+CREATE INDEX queue_message ON queue (message, domain);
+CREATE INDEX queue_held    ON queue (domain) WHERE hold <> 0;
+CREATE INDEX queue_report  ON queue (domain) WHERE report <> 0;
 
 CREATE TABLE destination (
   key          TEXT    PRIMARY KEY,

@@ -29,9 +29,6 @@ func (s *Store) Accept(ctx context.Context, a store.Acceptance) error {
 		p.body.abandon()
 		return fmt.Errorf("accept message: %w", err)
 	}
-	if len(a.Outbound) > 0 {
-		s.wakeQueue()
-	}
 	return nil
 }
 
@@ -43,6 +40,7 @@ type pending struct {
 	body       *stagedBody
 	recipients string // JSON
 	events     []eventRow
+	lanes      []store.LaneDue // that it comes into
 }
 
 func (s *Store) prepare(ctx context.Context, a store.Acceptance) (*pending, error) {
@@ -50,7 +48,7 @@ func (s *Store) prepare(ctx context.Context, a store.Acceptance) (*pending, erro
 		return nil, errors.New("accept message: it has no recipient")
 	}
 	a.Local = onceEach(a.Local)
-	p := &pending{s: s, a: a}
+	p := &pending{s: s, a: a, lanes: acceptanceLanes(a)}
 	recipients, err := json.Marshal(addressed(a))
 	if err != nil {
 		return nil, fmt.Errorf("encode recipients: %w", err)
@@ -67,7 +65,7 @@ func (s *Store) prepare(ctx context.Context, a store.Acceptance) (*pending, erro
 
 // weight is about how many octets the committing change writes.
 func (p *pending) weight() int64 {
-	return p.body.unwritten() + int64(1024+256*(len(p.a.Local)+len(p.a.Outbound)))
+	return p.body.unwritten() + int64(1024+256*(len(p.a.Local)+len(p.a.Outbound)+len(p.a.Owed)))
 }
 
 // onceEach drops the later ones of several deliveries into the same maildrop.
@@ -97,6 +95,9 @@ func addressed(a store.Acceptance) []string {
 	for _, o := range a.Outbound {
 		add(given(o))
 	}
+	for _, o := range a.Owed {
+		add(o.Recipient.Address)
+	}
 	return list
 }
 
@@ -124,9 +125,27 @@ func acceptanceEvents(a store.Acceptance) []store.Event {
 		events = append(events, store.Event{Time: a.At, Kind: store.Delivered, Recipient: d.Recipient.String()})
 	}
 	for _, o := range a.Outbound {
-		events = append(events, store.Event{Time: a.At, Kind: store.Queued, Recipient: o.Recipient.Address.String()})
+		events = append(events, store.Event{Time: a.At, Kind: store.Queued, Recipient: o.Recipient.Address.String(), Via: o.Via.String()})
 	}
 	return events
+}
+
+// acceptanceLanes returns the lanes that a message's recipients come into.
+func acceptanceLanes(a store.Acceptance) []store.LaneDue {
+	var lanes []store.LaneDue
+	add := func(lane store.Lane) {
+		lane.Account = a.Account
+		if !slices.ContainsFunc(lanes, func(l store.LaneDue) bool { return l.Lane == lane }) {
+			lanes = append(lanes, store.LaneDue{Lane: lane, Due: a.At})
+		}
+	}
+	for _, o := range a.Outbound {
+		add(store.Lane{Domain: o.Recipient.Address.Domain, Origin: o.Sender.Domain})
+	}
+	for _, o := range a.Owed {
+		add(store.Lane{Domain: o.Recipient.Address.Domain, Origin: a.Envelope.Sender.Domain, Class: store.Paperwork})
+	}
+	return lanes
 }
 
 // apply is the one change by which the message becomes ours.
@@ -146,9 +165,17 @@ func (p *pending) apply(tx *tx) error {
 		}
 	}
 	for _, o := range p.a.Outbound {
-		if err := p.enqueue(tx, o); err != nil {
+		if err := p.enqueue(tx, o, 0); err != nil {
 			return err
 		}
+	}
+	for _, o := range p.a.Owed {
+		if err := p.enqueue(tx, store.Outbound{Sender: p.a.Envelope.Sender, Recipient: o.Recipient}, o.Kind); err != nil {
+			return err
+		}
+	}
+	if len(p.lanes) > 0 {
+		tx.afterCommit(func() { p.s.announce(p.lanes) })
 	}
 	if err := p.trace(tx); err != nil {
 		return err
@@ -176,9 +203,9 @@ func (p *pending) mayBeSent(tx *tx) error {
 func (p *pending) insertMessage(tx *tx) error {
 	e := p.a.Envelope
 	_, err := tx.exec(`
-		INSERT INTO message (id, at, sender, header_id, eight_bit, utf8, ret, envid, account, size, first_chunk, chunks)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		p.a.ID, micros(p.a.At), e.Sender.String(), p.a.HeaderID, e.EightBit, e.UTF8, e.Return, e.ID,
+		INSERT INTO message (id, at, sender, header_id, eight_bit, utf8, ret, envid, tls, authentic, account, size, first_chunk, chunks)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		p.a.ID, micros(p.a.At), e.Sender.String(), p.a.HeaderID, e.EightBit, e.UTF8, e.Return, e.ID, e.TLS, p.a.Authentic,
 		p.a.Account, p.a.Size, p.body.first, p.body.chunks)
 	if err != nil {
 		return fmt.Errorf("insert message: %w", err)
@@ -203,17 +230,22 @@ func (p *pending) deliver(tx *tx, d store.LocalDelivery) error {
 	return p.s.addUsage(tx, d.Account, size, 1)
 }
 
-func (p *pending) enqueue(tx *tx, o store.Outbound) error {
+// enqueue makes a queue item of a recipient, or of a report that is owed for one.
+func (p *pending) enqueue(tx *tx, o store.Outbound, owed store.Owed) error {
 	expires := o.Expires
 	if expires.IsZero() {
 		expires = p.a.At.Add(p.s.opts.Expire)
 	}
+	class := store.Fresh
+	if owed != 0 {
+		class = store.Paperwork
+	}
 	r := o.Recipient
 	_, err := tx.exec(`
-		INSERT INTO queue (message, sender, recipient, domain, notify, orcpt, account, created, expires, due)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		INSERT INTO queue (message, sender, recipient, domain, notify, orcpt, account, created, expires, due, origin, via, report, class)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		p.a.ID, o.Sender.String(), r.Address.String(), r.Address.Domain, r.Notify, r.Original,
-		p.a.Account, micros(p.a.At), micros(expires), micros(p.a.At))
+		p.a.Account, micros(p.a.At), micros(expires), micros(p.a.At), o.Sender.Domain, o.Via.String(), owed, class)
 	if err != nil {
 		return fmt.Errorf("insert queue item: %w", err)
 	}

@@ -151,6 +151,7 @@ func (s *Store) SetStanding(ctx context.Context, id store.AccountID, standing st
 	s.claims.mu.Lock()
 	defer s.claims.mu.Unlock()
 	disabled, now := standing != store.Enabled, micros(s.now())
+	var lanes []store.LaneDue
 	err := s.changeDirectory(ctx, func(tx *tx) error {
 		err := affected(tx.exec(`UPDATE account SET disabled = ?, refuse = ? WHERE id = ?`,
 			disabled, standing == store.DisabledRefusing, id))
@@ -160,12 +161,16 @@ func (s *Store) SetStanding(ctx context.Context, id store.AccountID, standing st
 		case disabled:
 			return tx.holdForAccount(id, now)
 		}
-		return tx.releaseForAccount(id, now)
+		if err := tx.releaseForAccount(id, now); err != nil {
+			return err
+		}
+		lanes, err = lanesOf(tx, `account = ? AND account <> 0`, id)
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("set standing of account %d: %w", id, err)
 	}
-	s.wakeQueue()
+	s.announce(lanes)
 	return nil
 }
 

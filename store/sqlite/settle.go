@@ -30,10 +30,18 @@ func (s *Store) Settle(ctx context.Context, settlement store.Settlement) error {
 		weight += p.weight()
 	}
 	var unwanted []*pending
+	var lanes []store.LaneDue
 	err := s.write(ctx, weight, func(tx *tx) error {
-		unwanted = nil // it may be a second attempt
+		unwanted, lanes = nil, nil // it may be a second attempt
 		for _, o := range settlement.Outcomes {
-			if err := s.settle(tx, o); err != nil {
+			waiting, err := s.settle(tx, o)
+			if err != nil {
+				return err
+			}
+			lanes = append(lanes, waiting...)
+		}
+		for _, h := range settlement.Health {
+			if err := keepHealth(tx, h); err != nil {
 				return err
 			}
 		}
@@ -56,8 +64,8 @@ func (s *Store) Settle(ctx context.Context, settlement store.Settlement) error {
 		p.body.abandon()
 	}
 	s.claims.end(settlement.Outcomes)
+	s.announce(lanes) // now that it can be claimed
 	s.reapSoon()
-	s.wakeQueue()
 	return nil
 }
 
@@ -93,45 +101,56 @@ func (p *pending) applyReport(tx *tx) (kept bool, err error) {
 	return true, p.apply(tx)
 }
 
-// settle records one outcome. An item that is gone, because the admin cancelled
-// it, keeps its events all the same.
-func (s *Store) settle(tx *tx, o store.Outcome) error {
+// settle records one outcome, and returns the lane in which the item waits now, if
+// it does. An item that is gone, because the admin cancelled it, keeps its events
+// all the same.
+func (s *Store) settle(tx *tx, o store.Outcome) ([]store.LaneDue, error) {
 	if o.Result == store.Interrupted {
-		return nil
+		return lanesOf(tx, `id = ?`, o.Item)
 	}
 	if err := addEvents(tx, o.Message, o.Events); err != nil {
-		return err
+		return nil, err
 	}
 	switch o.Result {
 	case store.Sent:
-		return s.finish(tx, o, "sent")
+		return nil, s.finish(tx, o, "sent")
 	case store.Failed:
-		return s.finish(tx, o, "bounced")
+		return nil, s.finish(tx, o, "bounced")
+	case store.Told:
+		return nil, removeItem(tx, o)
 	case store.Deferred:
 		return s.postpone(tx, o)
 	}
-	return fmt.Errorf("outcome of queue item %d has no result", o.Item)
+	return nil, fmt.Errorf("outcome of queue item %d has no result", o.Item)
 }
 
 func (s *Store) finish(tx *tx, o store.Outcome, tally string) error {
-	if _, err := tx.exec(`DELETE FROM queue WHERE id = ?`, o.Item); err != nil {
-		return fmt.Errorf("remove queue item: %w", err)
-	}
-	if err := listForReaping(tx, o.Message); err != nil {
+	if err := removeItem(tx, o); err != nil {
 		return err
 	}
 	return s.addTally(tx, tally, 1)
 }
 
-func (s *Store) postpone(tx *tx, o store.Outcome) error {
+func removeItem(tx *tx, o store.Outcome) error {
+	if _, err := tx.exec(`DELETE FROM queue WHERE id = ?`, o.Item); err != nil {
+		return fmt.Errorf("remove queue item: %w", err)
+	}
+	return listForReaping(tx, o.Message)
+}
+
+func (s *Store) postpone(tx *tx, o store.Outcome) ([]store.LaneDue, error) {
 	_, err := tx.exec(`
 		UPDATE queue
-		SET due = IIF(cancel, due, ?), attempts = attempts + 1, last_reply = ?, delayed = delayed OR ?
+		SET due = IIF(cancel, due, ?), attempts = attempts + 1, class = MAX(class, 1),
+			last_reply = ?, delayed = delayed OR ?
 		WHERE id = ?`, micros(o.Retry), o.Reply, o.Delayed, o.Item)
 	if err != nil {
-		return fmt.Errorf("postpone queue item: %w", err)
+		return nil, fmt.Errorf("postpone queue item: %w", err)
 	}
-	return s.addTally(tx, "deferred", 1)
+	if err := s.addTally(tx, "deferred", 1); err != nil {
+		return nil, err
+	}
+	return lanesOf(tx, `id = ?`, o.Item)
 }
 
 // listForReaping has the reaper look whether the message has lost its last
@@ -141,59 +160,4 @@ func listForReaping(tx *tx, id store.MessageID) error {
 		return fmt.Errorf("list for reaping: %w", err)
 	}
 	return nil
-}
-
-// A queueChange is what the admin does to items.
-type queueChange struct {
-	kind      store.Kind // of the event
-	where     string     // of "queue q": which items it would change
-	statement string     // with the time as ?1, up to the list of ids
-}
-
-// RetryQueue makes items due now and returns how many. What is held stays held.
-func (s *Store) RetryQueue(ctx context.Context, f store.QueueFilter) (int64, error) {
-	return s.changeQueue(ctx, f, queueChange{store.Hastened, `1`, `UPDATE queue SET due = ?1 WHERE id IN `})
-}
-
-// HoldQueue keeps items from being sent until they are released.
-func (s *Store) HoldQueue(ctx context.Context, f store.QueueFilter) (int64, error) {
-	return s.changeQueue(ctx, f, queueChange{store.Held, `NOT q.hold & 1`, `UPDATE queue SET hold = hold | 1 WHERE ?1 AND id IN `})
-}
-
-// ReleaseQueue ends what HoldQueue and a restore did. An item whose submitter is
-// disabled stays held for that reason.
-func (s *Store) ReleaseQueue(ctx context.Context, f store.QueueFilter) (int64, error) {
-	return s.changeQueue(ctx, f, queueChange{store.Released, `q.hold & 5`, `UPDATE queue SET hold = hold & ~5, due = ?1 WHERE id IN `})
-}
-
-// ReturnQueue has items returned to their senders: they become due, held or not,
-// and the next claim shows them with Cancel set.
-func (s *Store) ReturnQueue(ctx context.Context, f store.QueueFilter) (int64, error) {
-	return s.changeQueue(ctx, f, queueChange{store.Cancelled, `1`, `UPDATE queue SET cancel = 1, hold = 0, due = ?1 WHERE id IN `})
-}
-
-// CancelQueue drops items; nobody is told.
-func (s *Store) CancelQueue(ctx context.Context, f store.QueueFilter) (int64, error) {
-	n, err := s.changeQueue(ctx, f, queueChange{store.Cancelled, `1`, `DELETE FROM queue WHERE ?1 AND id IN `})
-	s.reapSoon()
-	return n, err
-}
-
-// changeQueue changes the items that a filter selects, and writes an event for
-// each of them. Whoever has claimed an item asks Withdrawn before sending it.
-func (s *Store) changeQueue(ctx context.Context, f store.QueueFilter, c queueChange) (int64, error) {
-	// Claim waits until the change is durable: an item must not be claimed from
-	// a view of the queue in which it isn't cancelled yet.
-	s.claims.mu.Lock()
-	defer s.claims.mu.Unlock()
-	var n int64
-	err := s.write(ctx, 0, func(tx *tx) (err error) {
-		n, err = selectAndChange(tx, f, c, micros(s.now()))
-		return err
-	})
-	if err != nil {
-		return 0, fmt.Errorf("change queue: %w", err)
-	}
-	s.wakeQueue()
-	return n, nil
 }
