@@ -184,7 +184,11 @@ func (a *Admin) goesWith(ctx context.Context, account store.Account) (RemovedAcc
 	if err != nil {
 		return RemovedAccount{}, err
 	}
-	queued, err := a.Store.Queue(ctx, store.QueueFilter{Account: account.ID})
+	queued := 0
+	err = a.eachStored(ctx, store.QueueFilter{Account: account.ID}, func(store.QueueItem) error {
+		queued++
+		return nil
+	})
 	if err != nil {
 		return RemovedAccount{}, err
 	}
@@ -194,7 +198,7 @@ func (a *Admin) goesWith(ctx context.Context, account store.Account) (RemovedAcc
 		Octets:       account.Usage.Bytes,
 		AppPasswords: len(passwords),
 		Aliases:      aliases,
-		Queued:       len(queued),
+		Queued:       queued,
 	}, nil
 }
 

@@ -56,6 +56,11 @@ type Store interface {
 	CancelQueue(ctx context.Context, filter store.QueueFilter) (int64, error)
 	ReturnQueue(ctx context.Context, filter store.QueueFilter) (int64, error)
 
+	Health(ctx context.Context) ([]store.Health, error)
+	QueuedByDomain(ctx context.Context) ([]store.DestinationQueue, error)
+	PauseDomain(ctx context.Context, domain string) error
+	ResumeDomain(ctx context.Context, domain string) error
+
 	Trails(ctx context.Context, query store.TrailQuery) ([]store.Trail, error)
 	Counts(ctx context.Context) (store.Counts, error)
 	Backup(ctx context.Context, file string, progress func(done, total int64)) error

@@ -411,7 +411,7 @@ func TestQueueItemJSON(t *testing.T) {
 	f.must(err)
 	want := `[{"id":"` + id.String() + `","message_id":"100@example.org","from":"alice@example.org","to":"x@elsewhere.example",` +
 		`"domain":"elsewhere.example","status":"waiting","attempts":0,"next_attempt":"2026-05-06T07:08:09Z","last_reply":"",` +
-		`"created":"2026-05-06T07:08:09Z","expires":"2026-05-11T07:08:09Z"}]`
+		`"created":"2026-05-06T07:08:09Z","expires":"2026-05-11T07:08:09Z","size":100,"account":"alice@example.org"}]`
 	if string(encoded) != want {
 		t.Errorf("got  %s\nwant %s", encoded, want)
 	}

@@ -5,59 +5,34 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"postroom/store"
+	"postroom/store/mail"
 )
 
 // A QueueSelection says which of the queue is meant: a message by its ID or its
-// Message-ID, a domain, or all. Message and Domain narrow each other. Listing
-// takes the zero QueueSelection for all; changes want All said.
+// Message-ID, a recipient domain, a sender, or all. Message, Domain, Sender and
+// Held narrow each other. Listing takes the zero QueueSelection for all; changes
+// want All said.
 type QueueSelection struct {
 	Message string `json:"message,omitempty"`
 	Domain  string `json:"domain,omitempty"`
+	Sender  string `json:"sender,omitempty"` // the envelope's
+	Held    bool   `json:"held,omitempty"`   // only what is held, for whatever reason
 	All     bool   `json:"all,omitempty"`
 	Bounce  bool   `json:"bounce,omitempty"` // for CancelQueue: return it to its sender
 }
 
-// A QueueItem is one recipient that a message waits for.
-type QueueItem struct {
-	ID          store.MessageID `json:"id"` // the message's
-	MessageID   string          `json:"message_id"`
-	From        string          `json:"from"`
-	To          string          `json:"to"`
-	Domain      string          `json:"domain"`
-	Status      string          `json:"status"`   // waiting, sending, held
-	Attempts    int             `json:"attempts"` // rounds so far
-	NextAttempt time.Time       `json:"next_attempt"`
-	LastReply   string          `json:"last_reply"` // the remote's words, else what went wrong
-	Created     time.Time       `json:"created"`
-	Expires     time.Time       `json:"expires"`
-}
-
-// Queue lists what waits to be sent. A selection that matches nothing gives an
-// empty list.
-func (a *Admin) Queue(ctx context.Context, selection QueueSelection) ([]QueueItem, error) {
-	filters, err := a.filters(ctx, selection)
-	if err != nil {
-		return nil, err
-	}
-	list := []QueueItem{}
-	for _, filter := range filters {
-		items, err := a.Store.Queue(ctx, filter)
-		if err != nil {
-			return nil, fmt.Errorf("list queue: %w", err)
-		}
-		for _, item := range items {
-			list = append(list, queueItemOf(item))
-		}
-	}
-	return list, nil
-}
+// names reports whether s says which mail is meant.
+func (s QueueSelection) names() bool { return s.Message != "" || s.Domain != "" || s.Sender != "" }
 
 // RetryQueue makes mail due at once, and returns for how many recipients. Held
-// mail stays held.
+// mail stays held; that nothing else is meant, because the destination is paused,
+// is an Error.
 func (a *Admin) RetryQueue(ctx context.Context, selection QueueSelection) (int64, error) {
+	if err := a.notAllPaused(ctx, selection); err != nil {
+		return 0, err
+	}
 	return a.change(ctx, selection, a.Store.RetryQueue)
 }
 
@@ -66,9 +41,14 @@ func (a *Admin) HoldQueue(ctx context.Context, selection QueueSelection) (int64,
 	return a.change(ctx, selection, a.Store.HoldQueue)
 }
 
-// ReleaseQueue lets held mail go.
+// ReleaseQueue lets held mail go. What is held because its destination is paused
+// waits for ResumeDestination.
 func (a *Admin) ReleaseQueue(ctx context.Context, selection QueueSelection) (int64, error) {
-	return a.change(ctx, selection, a.Store.ReleaseQueue)
+	n, err := a.change(ctx, selection, a.Store.ReleaseQueue)
+	if n == 0 && err == nil {
+		err = a.notAllPaused(ctx, selection)
+	}
+	return n, err
 }
 
 // CancelQueue takes mail out of the queue: without a word, or returned to its
@@ -81,11 +61,11 @@ func (a *Admin) CancelQueue(ctx context.Context, selection QueueSelection) (int6
 }
 
 // change runs one of the store's changes over a selection, and returns how many
-// recipients it changed. A message or a domain that isn't in the queue is an
-// Error; all of an empty queue is not.
+// recipients it changed. A message, a domain or a sender that isn't in the queue
+// is an Error; all of an empty queue is not.
 func (a *Admin) change(ctx context.Context, selection QueueSelection, do func(context.Context, store.QueueFilter) (int64, error)) (int64, error) {
-	if !selection.All && selection.Message == "" && selection.Domain == "" {
-		return 0, invalid("Say which mail is meant: a message's ID, a domain, or all.")
+	if !selection.All && !selection.names() {
+		return 0, invalid("Say which mail is meant: a message's ID, a domain, a sender, or all.")
 	}
 	filters, err := a.filters(ctx, selection)
 	if err != nil {
@@ -99,37 +79,53 @@ func (a *Admin) change(ctx context.Context, selection QueueSelection, do func(co
 		}
 		total += n
 	}
-	if total > 0 || selection.All {
+	if total > 0 || !selection.names() {
 		return total, nil
 	}
 	// What is there may be so already, or is being sent at the moment.
-	matching, err := a.Queue(ctx, selection)
-	if err == nil && len(matching) == 0 {
+	found, err := a.anyQueued(ctx, filters)
+	if err == nil && !found {
 		err = nothingQueued(selection)
 	}
 	return 0, err
 }
 
-func nothingQueued(selection QueueSelection) error {
-	switch {
-	case selection.Message == "":
-		return notFound("No mail for %s is in the queue.", selection.Domain)
-	case selection.Domain == "":
-		return notFound("The message %s is not in the queue.", selection.Message)
+func (a *Admin) anyQueued(ctx context.Context, filters []store.QueueFilter) (bool, error) {
+	for _, filter := range filters {
+		filter.Limit = 1
+		items, err := a.Store.Queue(ctx, filter)
+		if err != nil || len(items) > 0 {
+			return err == nil, err
+		}
 	}
-	return notFound("The message %s has no recipients at %s in the queue.", selection.Message, selection.Domain)
+	return false, nil
+}
+
+func nothingQueued(s QueueSelection) error {
+	which := "mail"
+	if s.Held {
+		which = "held mail"
+	}
+	if s.Sender != "" {
+		which += " from " + s.Sender
+	}
+	switch {
+	case s.Message == "" && s.Domain == "":
+		return notFound("No %s is in the queue.", which)
+	case s.Message == "":
+		return notFound("No %s for %s is in the queue.", which, s.Domain)
+	case s.Domain == "":
+		return notFound("The message %s is not in the queue.", s.Message)
+	}
+	return notFound("The message %s has no recipients at %s in the queue.", s.Message, s.Domain)
 }
 
 // filters returns the store's filters for a selection: one for each message that
 // it could mean.
 func (a *Admin) filters(ctx context.Context, selection QueueSelection) ([]store.QueueFilter, error) {
-	var filter store.QueueFilter
-	if selection.Domain != "" {
-		name, err := parseDomain(selection.Domain)
-		if err != nil {
-			return nil, err
-		}
-		filter.Domain = name
+	filter, err := filterOf(selection)
+	if err != nil {
+		return nil, err
 	}
 	text := strings.TrimSpace(selection.Message)
 	if text == "" {
@@ -154,30 +150,20 @@ func (a *Admin) filters(ctx context.Context, selection QueueSelection) ([]store.
 	return filters, nil
 }
 
-func queueItemOf(item store.QueueItem) QueueItem {
-	return QueueItem{
-		ID:          item.Message,
-		MessageID:   item.HeaderID,
-		From:        item.Envelope.Sender.String(),
-		To:          item.Recipient.Address.String(),
-		Domain:      item.Domain,
-		Status:      queueStatus(item),
-		Attempts:    item.Attempts,
-		NextAttempt: item.Due.UTC(),
-		LastReply:   item.LastReply,
-		Created:     item.Created.UTC(),
-		Expires:     item.Expires.UTC(),
+// filterOf is the filter for everything of a selection but its message.
+func filterOf(selection QueueSelection) (filter store.QueueFilter, err error) {
+	filter.Held = selection.Held
+	if selection.Domain != "" {
+		if filter.Domain, err = parseDestination(selection.Domain); err != nil {
+			return filter, err
+		}
 	}
-}
-
-// queueStatus gives an item's state its word. What is held while it waits for its
-// turn is not sent any more.
-func queueStatus(item store.QueueItem) string {
-	switch {
-	case item.Hold != 0:
-		return "held"
-	case item.Sending:
-		return "sending"
+	if selection.Sender != "" {
+		var sender mail.Address
+		if sender, err = parseAddress(selection.Sender); err != nil {
+			return filter, err
+		}
+		filter.Sender = sender.Key()
 	}
-	return "waiting"
+	return filter, nil
 }
