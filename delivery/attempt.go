@@ -227,6 +227,7 @@ func (a *attempt) send(ctx context.Context) {
 		answer := result.Answers[k]
 		if clear := answer.Taken() || answer.Refused(); clear || !result.Stale && ctx.Err() == nil {
 			a.learn(i, j.at, answer, j.conn.TLS, j.conn.Note)
+			a.fates[i].relayedWithoutDSN = answer.Taken() && !j.conn.Offers("DSN")
 		}
 	}
 	if !result.Stale {

@@ -1,11 +1,11 @@
 package delivery
 
 import (
-	"strings"
 	"time"
 
 	"postroom/delivery/dsn"
 	"postroom/store"
+	"postroom/store/mail"
 )
 
 // A judgement is an outcome, and what its sender is to be told, if anything.
@@ -14,7 +14,8 @@ type judgement struct {
 	notice  *notice
 }
 
-// A notice is one recipient's part in a report.
+// A notice is one recipient's part in a report. The last event of its outcome is
+// the one that the report is of.
 type notice struct {
 	action    dsn.Action
 	recipient dsn.Recipient
@@ -29,14 +30,22 @@ func (s Schedule) judge(item store.QueueItem, f fate, now time.Time, spread floa
 		Message:   item.Message,
 		Recipient: item.Recipient.Address,
 		Result:    f.result,
-		Reply:     f.words(),
-		Events:    f.tries,
 	}}
+	switch {
+	case f.result == store.Interrupted:
+		return j
+	case item.Owed != 0:
+		j.outcome.Result = store.Told
+		j.tellSuccess(item, owedAction(item.Owed), dsn.Recipient{Address: item.Recipient.Address, Original: item.Recipient.Original}, now)
+		return j
+	}
+	j.outcome.Reply, j.outcome.Events = f.words(), f.tries
 	switch f.result {
-	case store.Interrupted:
-		return judgement{outcome: store.Outcome{Item: item.ID, Message: item.Message, Recipient: item.Recipient.Address, Result: store.Interrupted}}
 	case store.Sent:
 		j.add(store.Event{Kind: store.Relayed, Time: now, Host: f.host, Reply: f.words()})
+		if f.relayedWithoutDSN && item.Recipient.Notify&mail.NotifySuccess != 0 {
+			j.tellSuccess(item, dsn.Relayed, s.recipient(item, f, now), now)
+		}
 	case store.Failed:
 		j.fail(item, f, now, s.recipient(item, f, now))
 	default:
@@ -50,11 +59,36 @@ func (j *judgement) add(e store.Event) {
 	j.outcome.Events = append(j.outcome.Events, e)
 }
 
+// tellSuccess reports what the sender has asked to hear of.
+func (j *judgement) tellSuccess(item store.QueueItem, action dsn.Action, recipient dsn.Recipient, now time.Time) {
+	e := store.Event{Kind: store.Reported, Time: now, Outcome: string(action)}
+	if senderOf(item).IsNull() {
+		e.Reason = untoldNull
+	} else {
+		j.notice = &notice{action, recipient}
+	}
+	j.add(e)
+}
+
+func owedAction(o store.Owed) dsn.Action {
+	if o == store.OwedExpanded {
+		return dsn.Expanded
+	}
+	return dsn.Delivered
+}
+
+// Why nobody is told.
+const (
+	untoldNull     = "nobody is told: the message is a report itself, or has no sender"
+	untoldUnwanted = "nobody is told: its sender didn't want a report"
+)
+
 // postpone plans the next round, unless the item's time is up.
 func (s Schedule) postpone(j *judgement, item store.QueueItem, f fate, now time.Time, spread float64) {
 	recipient := s.recipient(item, f, now)
+	recipient.Cause = lasting(f.answer)
 	if !item.Expires.IsZero() && !now.Before(item.Expires) {
-		recipient.Status, recipient.Cause = [3]int{5, 4, 7}, dsn.Unreachable
+		recipient.Status, recipient.GivenUp = [3]int{5, 4, 7}, true
 		j.fail(item, f, now, recipient)
 		return
 	}
@@ -65,33 +99,52 @@ func (s Schedule) postpone(j *judgement, item store.QueueItem, f fate, now time.
 	}
 	j.outcome.Retry = next
 	j.add(store.Event{Kind: store.Postponed, Time: now, Host: f.host, Reply: f.words(), Next: &next})
-	if s.tellsDelay(item, now) {
-		recipient.Cause, recipient.RetryUntil = dsn.Unreachable, item.Expires
+	if s.isLate(item, now) && s.mayTellDelay(item) {
+		recipient.RetryUntil = item.Expires
 		j.notice = &notice{dsn.Delayed, recipient}
 		j.add(store.Event{Kind: store.Delayed, Time: now})
-		j.outcome.Delayed = true
 	}
+	// Also where nobody wants to be told: nothing is owed any more.
+	j.outcome.Delayed = s.isLate(item, now)
 }
 
-// tellsDelay reports whether it is time to tell the sender, once, that a message
-// is late.
-func (s Schedule) tellsDelay(item store.QueueItem, now time.Time) bool {
-	return s.mayTellDelay(item) && now.Sub(item.Created) >= s.DelayNotice
+// isLate reports whether a message has reached the age at which its sender is
+// told, and that hasn't been looked at before.
+func (s Schedule) isLate(item store.QueueItem, now time.Time) bool {
+	return s.DelayNotice > 0 && !item.Delayed && now.Sub(item.Created) >= s.DelayNotice
 }
 
 // mayTellDelay reports whether the sender is to be told once a message is late.
+// Who answers for an alias isn't: such mail is often unwanted, and waits long.
 func (s Schedule) mayTellDelay(item store.QueueItem) bool {
-	return s.DelayNotice > 0 && !item.Delayed && item.Recipient.Notify.OnDelay() && !item.Sender.IsNull()
+	return s.DelayNotice > 0 && !item.Delayed && item.Recipient.Notify.OnDelay() && !senderOf(item).IsNull() && !isUnproven(item)
 }
+
+// isForward reports whether an item is sent on in another name than its sender's.
+func isForward(item store.QueueItem) bool {
+	return !item.Via.IsNull() && item.Sender != item.Envelope.Sender
+}
+
+// senderOf is who has sent an item, whatever name it is sent on in.
+func senderOf(item store.QueueItem) mail.Address {
+	if isForward(item) {
+		return item.Envelope.Sender
+	}
+	return item.Sender
+}
+
+// isUnproven reports whether an item is forwarded for a sender who may be another
+// than it says, and so can't be told of anything.
+func isUnproven(item store.QueueItem) bool { return isForward(item) && !item.Authentic }
 
 func (j *judgement) fail(item store.QueueItem, f fate, now time.Time, recipient dsn.Recipient) {
 	j.outcome.Result = store.Failed
 	e := store.Event{Kind: store.Bounced, Time: now, Host: f.host, Reply: f.words()}
 	switch {
-	case item.Sender.IsNull():
-		e.Reason = "nobody is told: the message is a report itself, or has no sender"
+	case senderOf(item).IsNull():
+		e.Reason = untoldNull
 	case !item.Recipient.Notify.OnFailure():
-		e.Reason = "nobody is told: its sender didn't want a report"
+		e.Reason = untoldUnwanted
 	default:
 		j.notice = &notice{dsn.Failed, recipient}
 	}
@@ -103,8 +156,9 @@ func (s Schedule) recipient(item store.QueueItem, f fate, now time.Time) dsn.Rec
 	r := dsn.Recipient{
 		Address:  item.Recipient.Address,
 		Original: item.Recipient.Original,
-		Status:   f.answer.Enhanced,
-		Cause:    causeOf(f),
+		Via:      item.Via,
+		Status:   codeOf(f.answer),
+		Cause:    causeOf(f.answer),
 		Remote:   f.host,
 		Since:    item.Created,
 	}
@@ -122,43 +176,4 @@ func (s Schedule) recipient(item store.QueueItem, f fate, now time.Time) dsn.Rec
 		r.LastAttempt = now
 	}
 	return r
-}
-
-// causeOf finds the class of a failure: by the enhanced code (RFC 3463) where
-// there is one, by the words where there isn't.
-func causeOf(f fate) dsn.Cause {
-	code := f.answer.Enhanced
-	switch {
-	case !f.answer.Remote && code == [3]int{5, 4, 4}:
-		return dsn.NoAddress
-	case code[1] == 2 && code[2] == 2:
-		return dsn.Full
-	case code[1] == 6, code[1] == 3 && code[2] == 4, code[1] == 2 && code[2] == 3:
-		return dsn.Unfit
-	case code[1] == 1 && (code[2] <= 3 || code[2] == 6 || code[2] == 10):
-		return dsn.NoAddress
-	case code == [3]int{}:
-		return causeOfWords(f.answer.Code, strings.ToLower(f.answer.Text))
-	}
-	return dsn.Refused
-}
-
-// unknownWords are how servers without enhanced codes say that there is nobody
-// of that name.
-var unknownWords = []string{
-	"unknown user", "user unknown", "no such user", "no such recipient", "unknown recipient", "recipient unknown",
-	"does not exist", "doesn't exist", "not exist", "no mailbox", "mailbox not found", "user not found",
-	"mailbox unavailable", "unknown mailbox", "invalid recipient", "unrouteable",
-}
-
-func causeOfWords(code int, words string) dsn.Cause {
-	if code == 552 && strings.Contains(words, "quota") || strings.Contains(words, "mailbox full") || strings.Contains(words, "mailbox is full") {
-		return dsn.Full
-	}
-	for _, w := range unknownWords {
-		if code/100 == 5 && strings.Contains(words, w) {
-			return dsn.NoAddress
-		}
-	}
-	return dsn.Refused
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"strings"
 	"time"
 
 	"postroom/delivery/dsn"
@@ -26,6 +28,9 @@ type report struct {
 	body       []byte
 }
 
+// actions are what is reported, each in a report of its own.
+var actions = []dsn.Action{dsn.Failed, dsn.Delayed, dsn.Delivered, dsn.Relayed, dsn.Expanded}
+
 // conclude makes a unit of the fates of a work.
 func (r *run) conclude(ctx context.Context, w *work, fates []fate) *unit {
 	// One spread for all recipients: they come due together, and share the next
@@ -36,10 +41,12 @@ func (r *run) conclude(ctx context.Context, w *work, fates []fate) *unit {
 		list[i] = r.d.Schedule.judge(item, fates[i], now, spread)
 	}
 	u := &unit{}
-	for _, action := range []dsn.Action{dsn.Failed, dsn.Delayed} {
-		if err := r.report(ctx, u, w, list, action); err != nil {
-			r.log.ErrorContext(ctx, "report not written", "message", w.items[0].Message, "err", err)
-			r.takeBack(w, list, fates, action)
+	for _, action := range actions {
+		for _, n := range news(w, list, action) {
+			if err := r.report(ctx, u, w, n); err != nil {
+				r.log.ErrorContext(ctx, "report not written", "message", w.items[0].Message, "err", err)
+				r.takeBack(w, list, fates, n)
+			}
 		}
 	}
 	for i := range list {
@@ -50,11 +57,14 @@ func (r *run) conclude(ctx context.Context, w *work, fates []fate) *unit {
 }
 
 // takeBack makes failures whose report could not be made into delays: it is our
-// own trouble, and a failure without its report would be a silent loss.
-func (r *run) takeBack(w *work, list []judgement, fates []fate, action dsn.Action) {
+// own trouble, and a failure without its report would be a silent loss. Of a
+// success nobody hears then.
+func (r *run) takeBack(w *work, list []judgement, fates []fate, n *telling) {
 	now := r.d.Now()
-	for i, item := range w.items {
-		if n := list[i].notice; n == nil || n.action != action {
+	for k, i := range n.items {
+		item := w.items[i]
+		if n.action.IsSuccess() {
+			n.told[k].last().Reason = "nobody is told: the report could not be written"
 			continue
 		}
 		item.Expires = time.Time{} // not in this round
@@ -65,50 +75,83 @@ func (r *run) takeBack(w *work, list []judgement, fates []fate, action dsn.Actio
 	}
 }
 
-// report writes the report of one kind that the judgements call for, if any, and
-// notes in them which one it is. Its error is our own trouble.
-func (r *run) report(ctx context.Context, u *unit, w *work, list []judgement, action dsn.Action) error {
-	var told []*judgement
+// A telling is one report that judgements of a work call for.
+type telling struct {
+	action dsn.Action
+	to     mail.Address // who is told
+	sender mail.Address // of the message, if that is somebody else
+	items  []int        // of the work
+	told   []*judgement
+}
+
+// news puts together what is told to one and the same about one action.
+func news(w *work, list []judgement, action dsn.Action) []*telling {
+	var all []*telling
+	open := make(map[mail.Address]*telling)
 	for i := range list {
-		if n := list[i].notice; n != nil && n.action == action {
-			told = append(told, &list[i])
+		if n := list[i].notice; n == nil || n.action != action {
+			continue
 		}
+		to, sender := teller(w.items[i])
+		t := open[to]
+		if t == nil {
+			t = &telling{action: action, to: to, sender: sender}
+			open[to], all = t, append(all, t)
+		}
+		t.items, t.told = append(t.items, i), append(t.told, &list[i])
 	}
-	if len(told) == 0 {
-		return nil
+	return all
+}
+
+// teller says who is told of an item's fate: its sender, or who answers for the
+// alias that forwards it, if nothing proves that its sender is who it says.
+func teller(item store.QueueItem) (to, instead mail.Address) {
+	if isUnproven(item) {
+		return mail.Address{Local: "postmaster", Domain: item.Via.Domain}, senderOf(item)
 	}
-	item := w.items[0]
+	return senderOf(item), mail.Address{}
+}
+
+// report writes a report and notes in the judgements which one it is. Its error
+// is our own trouble.
+func (r *run) report(ctx context.Context, u *unit, w *work, n *telling) error {
 	a := store.Acceptance{At: r.d.Now(), Origin: store.FromUs}
-	switch err := r.address(ctx, &a, item.Sender); {
+	switch err := r.address(ctx, &a, n.to); {
 	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrRefused):
-		untold(told, "nobody is told: the sender's address takes no mail")
+		n.note(fmt.Sprintf("nobody is told: %s takes no mail", n.to))
 		return nil
 	case err != nil:
 		return fmt.Errorf("find the sender: %w", err)
 	}
 	a.ID = r.d.Queue.NewMessageID()
 	a.HeaderID = a.ID.String() + "@" + r.d.Hostname
-	doc, err := r.compose(ctx, item, told, action, a)
+	doc, err := r.compose(ctx, w, n, a)
 	if err != nil {
 		return err
 	}
 	a.Size = int64(len(doc.Body))
 	a.Envelope = mail.Envelope{EightBit: doc.EightBit, UTF8: doc.UTF8}
-	about := item.Message
+	about := w.items[0].Message
 	a.Accepted = store.Event{Protocol: "local", Size: a.Size, Report: &about}
-	for _, j := range told {
-		j.outcome.Events[len(j.outcome.Events)-1].Report = &a.ID
+	for _, j := range n.told {
+		j.last().Report = &a.ID
+	}
+	if !n.sender.IsNull() {
+		n.note(fmt.Sprintf("%s is told: nothing proves that it was %s who sent this", n.to, n.sender))
 	}
 	u.reports = append(u.reports, report{a, doc.Body})
 	return nil
 }
 
-// untold notes why there is no report.
-func untold(told []*judgement, reason string) {
-	for _, j := range told {
-		j.outcome.Events[len(j.outcome.Events)-1].Reason = reason
+// note says in the trace who is told, or why nobody is.
+func (n *telling) note(reason string) {
+	for _, j := range n.told {
+		j.last().Reason = reason
 	}
 }
+
+// last is the event that says what somebody is told of.
+func (j *judgement) last() *store.Event { return &j.outcome.Events[len(j.outcome.Events)-1] }
 
 // address says where a report to sender goes.
 func (r *run) address(ctx context.Context, a *store.Acceptance, sender mail.Address) error {
@@ -133,19 +176,27 @@ func (r *run) address(ctx context.Context, a *store.Acceptance, sender mail.Addr
 	return nil
 }
 
-func (r *run) compose(ctx context.Context, item store.QueueItem, told []*judgement, action dsn.Action, a store.Acceptance) (dsn.Document, error) {
+func (r *run) compose(ctx context.Context, w *work, n *telling, a store.Acceptance) (dsn.Document, error) {
+	item := w.items[n.items[0]]
 	report := dsn.Report{
 		Hostname:   r.d.Hostname,
 		ID:         a.HeaderID,
 		At:         a.At,
-		To:         item.Sender,
-		Action:     action,
+		To:         n.to,
+		Sender:     n.sender,
+		Action:     n.action,
 		Arrival:    item.Created,
 		EnvelopeID: item.Envelope.ID,
+		HeaderID:   item.HeaderID,
+		Trace:      item.Message.String(),
 		Return:     item.Envelope.Return,
+		SevenBit:   len(a.Outbound) > 0,
 	}
-	for _, j := range told {
-		report.Recipients = append(report.Recipients, j.notice.recipient)
+	for _, j := range n.told {
+		recipient := j.notice.recipient
+		recipient.Relay = relayIn(w.key)
+		recipient.Backup = recipient.Cause == dsn.Unreachable && recipient.Relay == "" && r.isBackup(ctx, recipient.Address)
+		report.Recipients = append(report.Recipients, recipient)
 	}
 	body, err := r.d.Queue.OpenMessage(ctx, item.Message)
 	if err != nil {
@@ -154,4 +205,26 @@ func (r *run) compose(ctx context.Context, item store.QueueItem, told []*judgeme
 	defer body.Close()
 	report.Message, report.Size = body, body.Size
 	return dsn.Compose(report)
+}
+
+// isBackup reports whether we only hold the mail of an address. Where that can't
+// be told, the report says less.
+func (r *run) isBackup(ctx context.Context, a mail.Address) bool {
+	res, err := r.d.Directory.Resolve(ctx, a)
+	return err == nil && res.Backup
+}
+
+// relayIn returns the host of the relay that a destination's key names, if it
+// names one.
+func relayIn(key string) string {
+	rest, ok := strings.CutPrefix(key, "relay ")
+	if !ok {
+		return ""
+	}
+	hostport, _, _ := strings.Cut(rest, " ")
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		return hostport
+	}
+	return host
 }

@@ -56,6 +56,8 @@ type fate struct {
 	answer smtpclient.Answer // what decided; its Text is never empty unless Interrupted
 	host   string            // to whom we spoke, empty if to nobody
 	tries  []store.Event     // an "attempt" for each host tried
+	// relayedWithoutDSN: taken by a server that won't report on it (no DSN).
+	relayedWithoutDSN bool
 }
 
 // done reports whether nothing more can come of it in this round.

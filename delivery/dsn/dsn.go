@@ -1,16 +1,11 @@
 // Package dsn writes delivery status notifications (RFC 3464, in the frame of
 // RFC 6522): what a sender gets to read when a message could not be delivered,
-// or is late. It says what happened in the words of people first, and for
-// programs after that.
+// or is late, or has arrived and that was asked for. It says what happened in the
+// words of people first, and for programs after that.
 package dsn
 
 import (
-	"bytes"
-	"encoding/hex"
-	"fmt"
-	"hash/fnv"
 	"io"
-	"strings"
 	"time"
 
 	"postroom/store/mail"
@@ -21,12 +16,17 @@ import (
 type Report struct {
 	Hostname string       // of the server that reports: ours
 	ID       string       // its Message-ID, without brackets
-	At       time.Time    // when it is written
-	To       mail.Address // the sender of the message
-	Action   Action
+	At       time.Time    // when it is written; its zone is that of all times in the report
+	To       mail.Address // the sender of the message, unless Sender is set
+	// Sender is the sender of the message if it is not the one who is told: To is
+	// then who answers for the alias that forwarded it (Via of the recipients).
+	Sender mail.Address
+	Action Action
 
 	Arrival    time.Time // when the message came to us
 	EnvelopeID string    // ENVID, if it had one
+	HeaderID   string    // its Message-ID, without brackets; empty if it has none
+	Trace      string    // the name under which our own records have it
 	Subject    string    // Message is asked for it if this is empty
 	Recipients []Recipient
 
@@ -35,6 +35,9 @@ type Report struct {
 	Message io.Reader
 	Size    int64
 	Return  mail.Return
+	// SevenBit means that the report must reach a server that may not take 8-bit
+	// content: nobody would hear of it if that refused the report.
+	SevenBit bool
 }
 
 // An Action is what happened, as RFC 3464 2.3.3 calls it.
@@ -42,16 +45,31 @@ type Action string
 
 // The actions that are reported.
 const (
-	Failed  Action = "failed"
-	Delayed Action = "delayed"
+	Failed    Action = "failed"
+	Delayed   Action = "delayed"
+	Delivered Action = "delivered" // into a mailbox of ours
+	Relayed   Action = "relayed"   // to a server that doesn't report (RFC 3461 5.2.2)
+	Expanded  Action = "expanded"  // to the several addresses of an alias (RFC 3461 5.2.7)
 )
 
-// A Recipient is one whose mail could not be delivered.
+// IsSuccess reports whether an action is one that the sender had to ask for.
+func (a Action) IsSuccess() bool { return a != Failed && a != Delayed }
+
+// A Recipient is one that a report is about.
 type Recipient struct {
-	Address  mail.Address
-	Original string // ORCPT as "type;address", or empty
-	Status   [3]int // RFC 3463; the class is made to fit the action
-	Cause    Cause
+	Address  mail.Address // to whom we sent
+	Original string       // ORCPT as "type;address", or empty
+	// Via is the address that the sender wrote to, if we forward from there to
+	// Address. The sender isn't told of Address: that is the business of those who
+	// forward. What a remote server says may name it all the same.
+	Via    mail.Address
+	Status [3]int // RFC 3463; the class is made to fit the action
+	Cause  Cause
+	// GivenUp means that nothing has said no for good: we have tried until the
+	// message's time was up.
+	GivenUp bool
+	Backup  bool   // we hold the mail of the recipient's domain while its own server is down
+	Relay   string // the server that our admin lets this mail leave through, if any
 	// Remote is the host that spoke, or that was spoken to, and Words what it
 	// said; empty if no server has said anything.
 	Remote string
@@ -72,135 +90,56 @@ type Document struct {
 
 // Compose writes a report. It fails only if the message can't be read.
 func Compose(r Report) (Document, error) {
-	original, err := readOriginal(r)
+	if !r.To.IsASCII() {
+		r.SevenBit = false // SMTPUTF8 brings 8BITMIME with it (RFC 6531 3.1)
+	}
+	o, err := readOriginal(r)
 	if err != nil {
 		return Document{}, err
 	}
 	if r.Subject == "" {
-		r.Subject = original.subject
+		r.Subject = o.subject
 	}
-	d := &document{boundary: boundary(r)}
-	d.header(r)
-	d.part("text/plain; charset=utf-8", "Notification")
-	d.b.WriteString(text(r))
-	global := isGlobal(r, original)
+	d := &document{sevenBit: r.SevenBit}
+	d.add("Notification", "text/plain; charset=utf-8", []byte(text(r)))
+	kind := "message/delivery-status"
+	global := isGlobal(r, o)
 	if global {
-		d.part("message/global-delivery-status", "Delivery report")
-	} else {
-		d.part("message/delivery-status", "Delivery report")
+		kind = "message/global-delivery-status"
 	}
-	d.status(r, global)
-	d.original(original, global)
-	fmt.Fprintf(&d.b, "\r\n--%s--\r\n", d.boundary)
-	doc := Document{Body: d.b.Bytes(), UTF8: !r.To.IsASCII()}
-	doc.EightBit = !isASCII(doc.Body)
-	return doc, nil
+	d.add("Delivery report", kind, status(r, global))
+	if o.text != nil {
+		d.add(o.description(r), o.kind(global), o.text)
+	}
+	body := d.write(r)
+	return Document{Body: body, EightBit: !isASCII(body), UTF8: !r.To.IsASCII()}, nil
 }
 
 // isGlobal reports whether the machine's part needs UTF-8 (RFC 6533): for an
 // address, or for the header of the message.
 func isGlobal(r Report, o original) bool {
-	for _, recipient := range r.Recipients {
-		if !recipient.Address.IsASCII() || !isASCII([]byte(recipient.Original)) {
+	for _, to := range r.Recipients {
+		if !r.known(to).IsASCII() || !isASCII([]byte(to.Original)) {
 			return true
 		}
 	}
 	return !r.To.IsASCII() || o.utf8Header
 }
 
-// A document is a report that is being written.
-type document struct {
-	b        bytes.Buffer
-	boundary string
-}
+// toOwner reports whether the report goes to who answers for an alias.
+func (r Report) toOwner() bool { return !r.Sender.IsNull() }
 
-// boundary is made of what the report is about: the same report is the same
-// text.
-func boundary(r Report) string {
-	h := fnv.New64a()
-	fmt.Fprint(h, r.ID, r.At.UnixNano())
-	return "=_report_" + hex.EncodeToString(h.Sum(nil))
-}
-
-func (d *document) header(r Report) {
-	d.field("From", "Mail Delivery System <MAILER-DAEMON@"+r.Hostname+">")
-	d.field("To", "<"+r.To.String()+">")
-	d.field("Subject", subject(r))
-	d.field("Date", r.At.Format(dateLayout))
-	d.field("Message-ID", "<"+r.ID+">")
-	d.field("Auto-Submitted", "auto-replied")
-	d.field("MIME-Version", "1.0")
-	fmt.Fprintf(&d.b, "Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary=\"%s\"\r\n", d.boundary)
-	d.field("Content-Transfer-Encoding", "8bit")
-	d.b.WriteString("\r\nThis is a delivery report in MIME format.\r\n")
-}
-
-const dateLayout = "Mon, 02 Jan 2006 15:04:05 -0700"
-
-func subject(r Report) string {
-	if r.Action == Delayed {
-		return "Your message is late"
+// known is a recipient's address as the reader of the report knows it.
+func (r Report) known(to Recipient) mail.Address {
+	if to.Via.IsNull() || r.toOwner() {
+		return to.Address
 	}
-	return "Your message could not be delivered"
+	return to.Via
 }
 
-func (d *document) part(contentType, description string) {
-	fmt.Fprintf(&d.b, "\r\n--%s\r\n", d.boundary)
-	d.field("Content-Description", description)
-	d.field("Content-Type", contentType)
-	d.field("Content-Transfer-Encoding", "8bit")
-	d.b.WriteString("\r\n")
-}
+// forwarded reports whether the reader wrote to another address than the one
+// that this is about.
+func (r Report) forwarded(to Recipient) bool { return r.known(to) != to.Address }
 
-// field writes a header field, folded at blanks to lines of 78 where it can be,
-// and of 998 everywhere (RFC 5322 2.1.1).
-func (d *document) field(name, value string) {
-	line := name + ":"
-	for word := range strings.FieldsSeq(value) {
-		for len(word) > 900 {
-			d.b.WriteString(line + "\r\n")
-			cut := runeStart(word, 900)
-			line, word = " "+word[:cut], word[cut:]
-		}
-		if len(line)+1+len(word) > 78 && line != name+":" {
-			d.b.WriteString(line + "\r\n")
-			line = ""
-		}
-		line += " " + word
-	}
-	d.b.WriteString(line + "\r\n")
-}
-
-// runeStart returns the largest index of s up to n where no character is cut.
-func runeStart(s string, n int) int {
-	for n > 0 && s[n]&0xc0 == 0x80 {
-		n--
-	}
-	return n
-}
-
-func isASCII(b []byte) bool {
-	for _, c := range b {
-		if c >= 0x80 {
-			return false
-		}
-	}
-	return true
-}
-
-// original writes the part with the message, or its header (RFC 6522 section 3).
-func (d *document) original(o original, global bool) {
-	switch {
-	case o.text == nil:
-		return
-	case o.whole && global && o.utf8Header:
-		d.part("message/global", "Your message")
-	case o.whole:
-		d.part("message/rfc822", "Your message")
-	case global && o.utf8Header:
-		d.part("message/global-headers", "Header of your message")
-	default:
-		d.part("text/rfc822-headers", "Header of your message")
-	}
-	d.b.Write(o.text)
-}
+// in puts all times of a report into its zone.
+func (r Report) in(t time.Time) time.Time { return t.In(r.At.Location()) }

@@ -34,7 +34,7 @@ func readOriginal(r Report) (original, error) {
 		return original{}, nil
 	}
 	limit := int64(maxHeader)
-	whole := r.Action == Failed && (r.Return != mail.ReturnHeaders && r.Size <= maxDefault || r.Return == mail.ReturnFull && r.Size <= maxAsked)
+	whole := r.mayShowAll()
 	if whole {
 		limit = r.Size + 1
 	}
@@ -45,7 +45,7 @@ func readOriginal(r Report) (original, error) {
 	header := headerOf(text)
 	o := original{
 		text:       text,
-		whole:      whole && len(text) == int(r.Size) && fits(text),
+		whole:      whole && len(text) == int(r.Size) && fits(text) && !(r.SevenBit && !isASCII(text)),
 		utf8Header: !isASCII(header) && utf8.Valid(header),
 		subject:    subjectOf(header),
 	}
@@ -53,6 +53,40 @@ func readOriginal(r Report) (original, error) {
 		o.text = fitting(header)
 	}
 	return o, nil
+}
+
+// mayShowAll reports whether the whole message comes back, if it fits. That is
+// for failures alone (RFC 3461 4.3), and who answers for an alias has no business
+// with what others write to it.
+func (r Report) mayShowAll() bool {
+	if r.Action != Failed || r.toOwner() {
+		return false
+	}
+	return r.Return != mail.ReturnHeaders && r.Size <= maxDefault || r.Return == mail.ReturnFull && r.Size <= maxAsked
+}
+
+// kind is the type of the part with the message, or its header (RFC 6522 section
+// 3, RFC 6533 section 4).
+func (o original) kind(global bool) string {
+	switch {
+	case o.whole && global && o.utf8Header:
+		return "message/global"
+	case o.whole:
+		return "message/rfc822"
+	case global && o.utf8Header:
+		return "message/global-headers"
+	}
+	return "text/rfc822-headers"
+}
+
+func (o original) description(r Report) string {
+	switch {
+	case r.toOwner():
+		return "Header of the message"
+	case o.whole:
+		return "Your message"
+	}
+	return "Header of your message"
 }
 
 // headerOf returns the header with its last line end.

@@ -1,6 +1,7 @@
 package dsn
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"time"
@@ -8,45 +9,71 @@ import (
 	"postroom/store/mail"
 )
 
-// status writes the machine's part: a block about the message, and one for each
+// maxDiagnostics bounds the octets of the servers' words in one report, a little
+// more than half of it left for each alone.
+const maxDiagnostics = 32 << 10
+
+// status is the machine's part: a block about the message, and one for each
 // recipient (RFC 3464 section 2; RFC 6533 if it is in UTF-8).
-func (d *document) status(r Report, global bool) {
-	d.field("Reporting-MTA", "dns; "+r.Hostname)
+func status(r Report, global bool) []byte {
+	b := &bytes.Buffer{}
+	field(b, "Reporting-MTA", "dns; "+r.Hostname)
 	if r.EnvelopeID != "" {
-		d.field("Original-Envelope-Id", ascii(mail.Printable(r.EnvelopeID, 200), global))
+		line(b, "Original-Envelope-Id", ascii(mail.Printable(r.EnvelopeID, 200), global))
 	}
-	d.date("Arrival-Date", r.Arrival)
-	for _, recipient := range r.Recipients {
-		d.b.WriteString("\r\n")
-		d.recipient(r.Action, recipient, global)
+	date(b, "Arrival-Date", r.in(r.Arrival))
+	for _, to := range r.Recipients {
+		b.WriteString("\r\n")
+		block(b, r, to, global)
 	}
+	return b.Bytes()
 }
 
-func (d *document) recipient(action Action, r Recipient, global bool) {
-	if kind, address, ok := strings.Cut(r.Original, ";"); ok {
-		d.field("Original-Recipient", ascii(mail.Printable(kind+"; "+address, 500), global))
+// block is about one recipient.
+func block(b *bytes.Buffer, r Report, to Recipient, global bool) {
+	if original := originalOf(r, to); original != "" {
+		line(b, "Original-Recipient", ascii(original, global))
 	}
-	d.field("Final-Recipient", addressType(r.Address)+"; "+r.Address.String())
-	d.field("Action", string(action))
-	d.field("Status", status(action, r.Status))
-	if r.Remote != "" {
-		d.field("Remote-MTA", "dns; "+r.Remote)
+	known := r.known(to)
+	line(b, "Final-Recipient", addressType(known)+"; "+known.String())
+	field(b, "Action", string(r.Action))
+	field(b, "Status", code(r.Action, to.Status))
+	if to.Remote != "" {
+		field(b, "Remote-MTA", "dns; "+ascii(mail.Printable(to.Remote, 255), false))
 	}
+	limit := max(200, maxDiagnostics/len(r.Recipients))
 	switch {
-	case r.Words != "":
-		d.field("Diagnostic-Code", "smtp; "+ascii(r.Words, global))
-	case r.Detail != "":
-		d.field("Diagnostic-Code", "x-postroom; "+ascii(r.Detail, global))
+	case r.Action.IsSuccess(): // nothing to be diagnosed
+	case to.Words != "":
+		field(b, "Diagnostic-Code", "smtp; "+ascii(mail.Printable(to.Words, limit), global))
+	case to.Detail != "":
+		field(b, "Diagnostic-Code", "x-postroom; "+ascii(mail.Printable(to.Detail, limit), global))
 	}
-	d.date("Last-Attempt-Date", r.LastAttempt)
-	if action == Delayed {
-		d.date("Will-Retry-Until", r.RetryUntil)
+	date(b, "Last-Attempt-Date", r.in(to.LastAttempt))
+	if r.Trace != "" {
+		field(b, "Final-Log-ID", ascii(mail.Printable(r.Trace, 100), false))
+	}
+	if r.Action == Delayed {
+		date(b, "Will-Retry-Until", r.in(to.RetryUntil))
 	}
 }
 
-func (d *document) date(name string, at time.Time) {
+// originalOf is the address that the sender meant, with its type: what ORCPT
+// says, else for the owner of an alias the alias.
+func originalOf(r Report, to Recipient) string {
+	kind, address, ok := strings.Cut(to.Original, ";")
+	switch {
+	case ok:
+		return mail.Printable(kind+"; "+address, 500)
+	case r.toOwner() && !to.Via.IsNull():
+		return addressType(to.Via) + "; " + to.Via.String()
+	}
+	return ""
+}
+
+func date(b *bytes.Buffer, name string, at time.Time) {
 	if !at.IsZero() {
-		d.field(name, at.Format(dateLayout))
+		field(b, name, at.Format(dateLayout))
 	}
 }
 
@@ -57,14 +84,20 @@ func addressType(a mail.Address) string {
 	return "utf-8"
 }
 
-// status returns the code with the class that the action has (RFC 3463 section
+// code returns the status with the class that the action has (RFC 3463 section
 // 2).
-func status(action Action, code [3]int) string {
-	class := 5
-	if action == Delayed {
-		class = 4
+func code(action Action, status [3]int) string {
+	switch action {
+	case Delayed:
+		status[0] = 4
+	case Relayed:
+		status = [3]int{2, 1, 9} // "relayed to a system that does not speak this protocol"
+	case Delivered, Expanded:
+		status = [3]int{2, 1, 5}
+	default:
+		status[0] = 5
 	}
-	return fmt.Sprintf("%d.%d.%d", class, code[1], code[2])
+	return fmt.Sprintf("%d.%d.%d", status[0], status[1], status[2])
 }
 
 // ascii replaces what a report that isn't in UTF-8 can't hold.

@@ -3,226 +3,148 @@ package dsn
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"postroom/store/mail"
 )
 
-// A Cause is what went wrong, in the classes that a sender can act on.
-type Cause uint8
-
-// The causes. The zero Cause is that the receiver refused the message.
+// Bounds of the part for people; the machine's part has all.
 const (
-	Refused     Cause = iota
-	NoAddress         // the address, or its domain, doesn't exist
-	Full              // the mailbox is full
-	Unreachable       // no server could be reached, or none would answer
-	Unfit             // the message can't be sent that way: size, 8-bit, UTF-8
-	Returned          // our administrator returned it
+	maxListed = 100 // addresses in one list
+	maxQuotes = 5   // of different words, in one group
 )
+
+// maxInSentence is how many octets of a server's words fit into the first
+// sentence.
+const maxInSentence = 300
 
 // text is the part for people. Its first sentence says what happened.
 func text(r Report) string {
 	var b strings.Builder
-	for i, recipient := range r.Recipients {
+	for i, g := range groups(r) {
 		if i > 0 {
 			b.WriteString("\r\n")
 		}
-		b.WriteString(mail.Printable(first(r, recipient), 950) + "\r\n") // in one line, to be found by programs too
-		if q := quote(recipient); q != "" {
-			b.WriteString("\r\n" + q)
-		}
+		r.group(&b, g)
 	}
-	b.WriteString("\r\n")
-	paragraph(&b, about(r))
-	b.WriteString("\r\n")
-	for _, advice := range advices(r) {
-		paragraph(&b, advice)
-	}
-	fmt.Fprintf(&b, "\r\n-- \r\nThe mail system at %s\r\n", r.Hostname)
+	paragraph(&b, r.about())
+	fmt.Fprintf(&b, "\r\n-- \r\nThe mail system at %s\r\nThis report was written by a program; nobody reads what answers it.\r\n", r.Hostname)
 	return b.String()
 }
 
-// first is the sentence that says what happened.
-func first(r Report, to Recipient) string {
-	address := to.Address.String()
-	if r.Action == Delayed {
-		return fmt.Sprintf("Your message to %s has not been delivered yet: %s.", address, waiting(r, to))
+// group says what happened to some recipients, what can be done, and who said
+// what.
+func (r Report) group(b *strings.Builder, g group) {
+	names := r.names(g.to)
+	phrase, all := enumerate(names)
+	b.WriteString(mail.Printable(r.sentence(g, phrase), 950) + "\r\n") // in one line, to be found by programs too
+	if !all {
+		list(b, names)
 	}
-	switch to.Cause {
-	case NoAddress:
-		return fmt.Sprintf("Your message could not be delivered to %s: %s.", address, missing(to))
-	case Full:
-		return fmt.Sprintf("Your message could not be delivered to %s: the mailbox is full.", address)
-	case Unreachable:
-		return fmt.Sprintf("Your message could not be delivered to %s: %s.", address, waiting(r, to))
-	case Unfit:
-		return fmt.Sprintf("Your message can't be sent to %s in this form: %s.", address, unfit(to.Status))
-	case Returned:
-		return fmt.Sprintf("Your message to %s was not sent: the administrator of this mail system returned it.", address)
+	paragraph(b, r.advice(g.to[0]))
+	for i, q := range g.quotes {
+		if i == maxQuotes {
+			paragraph(b, fmt.Sprintf("What else was said, about %s, stands in the part of this report for programs.", count(len(g.quotes)-i, "more recipient")))
+			return
+		}
+		r.quote(b, q, len(g.quotes) > 1)
 	}
-	if to.Words == "" {
-		return fmt.Sprintf("Your message could not be delivered to %s: %s.", address, strings.TrimSuffix(to.Detail, "."))
-	}
-	return fmt.Sprintf("Your message could not be delivered to %s: the receiving server refused it, saying \"%s\".", address, mail.Printable(to.Words, 300))
 }
 
-func missing(to Recipient) string {
-	switch to.Status {
-	case [3]int{5, 1, 2}:
-		return fmt.Sprintf("the domain %s does not exist", to.Address.Domain)
-	case [3]int{5, 1, 10}:
-		return fmt.Sprintf("the domain %s takes no mail at all", to.Address.Domain)
-	case [3]int{5, 4, 4}:
-		return fmt.Sprintf("the domain %s has no mail server", to.Address.Domain)
+func list(b *strings.Builder, names []string) {
+	b.WriteString("\r\n")
+	for i, name := range names {
+		if i == maxListed {
+			fmt.Fprintf(b, "    and %d more\r\n", len(names)-i)
+			return
+		}
+		b.WriteString("    " + name + "\r\n")
 	}
-	return "this address does not exist there"
 }
 
-// waiting says for how long nothing has helped.
-func waiting(r Report, to Recipient) string {
-	long := duration(r.At.Sub(to.Since))
-	if to.Words != "" {
-		return "its mail server has not taken it for " + long
+// sentence says what happened to a group.
+func (r Report) sentence(g group, names string) string {
+	to, several := g.to[0], len(r.names(g.to)) > 1
+	if r.forwarded(to) {
+		names += pick(several, ", which forward their mail to other addresses", ", which forwards its mail to another address")
 	}
-	return fmt.Sprintf("its mail server could not be reached for %s", long)
-}
-
-func unfit(status [3]int) string {
+	switch r.Action {
+	case Delivered:
+		return fmt.Sprintf("Your message has been delivered to %s.", names)
+	case Relayed:
+		return fmt.Sprintf("Your message to %s has been handed to the next mail server.", names)
+	case Expanded:
+		return fmt.Sprintf("Your message to %s has been sent on to everybody behind %s.", names, pick(several, "these addresses", "this address"))
+	}
+	why := r.reason(to, several) + r.saying(g) + r.tried(to)
 	switch {
-	case status[1] == 3 && status[2] == 4 || status[1] == 2 && status[2] == 3:
-		return "it is too large for the receiving server"
-	case status[1] == 6 && status[2] == 3:
-		return "it has 8-bit content, which the receiving server does not take"
-	case status[1] == 6 && status[2] == 7:
-		return "it needs internationalized mail (SMTPUTF8), which the receiving server does not take"
+	case r.Action == Delayed:
+		return fmt.Sprintf("Your message to %s has not been delivered yet: %s.", names, why)
+	case r.toOwner():
+		sources, _ := enumerate(aliases(g.to))
+		return fmt.Sprintf("A message from %s to %s could not be forwarded to %s: %s.", shown(r.Sender), sources, names, why)
+	case to.Cause == Unfit:
+		return fmt.Sprintf("Your message can't be sent to %s in this form: %s.", names, why)
+	case to.Cause == Returned:
+		return fmt.Sprintf("Your message to %s was not sent: %s.", names, why)
 	}
-	return "the receiving server does not take it"
+	return fmt.Sprintf("Your message could not be delivered to %s: %s.", names, why)
+}
+
+// saying quotes in the sentence what the receiver gave as its reason, if it said
+// the same about all.
+func (r Report) saying(g group) string {
+	to := g.to[0]
+	if !to.Cause.isRefusal() || to.Words == "" || len(g.quotes) > 1 {
+		return ""
+	}
+	return fmt.Sprintf(", saying \"%s\"", mail.Printable(to.Words, maxInSentence))
 }
 
 // quote shows what was said, by whom and when.
-func quote(to Recipient) string {
-	var b strings.Builder
-	switch {
-	case to.Words != "" && to.Remote != "":
-		fmt.Fprintf(&b, "The server %s answered%s:\r\n", to.Remote, at(to.LastAttempt))
-	case to.Words != "":
-		fmt.Fprintf(&b, "The server answered%s:\r\n", at(to.LastAttempt))
-	case to.Detail != "" && to.Cause != Returned && to.Cause != Refused:
-		fmt.Fprintf(&b, "What went wrong%s:\r\n", at(to.LastAttempt))
-	default:
-		return ""
-	}
+func (r Report) quote(b *strings.Builder, q quotation, several bool) {
+	to := q.to[0]
 	words := to.Words
 	if words == "" {
 		words = to.Detail
+		if words == "" || to.Cause == Returned || to.Cause.isRefusal() {
+			return // the sentence says it
+		}
 	}
+	paragraph(b, r.speaker(q, several)+":")
 	b.WriteString("\r\n")
-	for _, line := range wrap(words, 200) {
+	for _, line := range wrap(mail.Printable(words, 1000), 200) { // words that are searched for are better not torn
 		b.WriteString("    " + line + "\r\n")
 	}
-	return b.String()
 }
 
-func at(t time.Time) string {
-	if t.IsZero() {
-		return ""
+// speaker introduces a quotation.
+func (r Report) speaker(q quotation, several bool) string {
+	to, about := q.to[0], ""
+	if names := r.names(q.to); several && len(names) > 1 {
+		about = fmt.Sprintf(" about %s and %d more", names[0], len(names)-1)
+	} else if several {
+		about = " about " + names[0]
 	}
-	return t.Format(" at 15:04 on 2 January 2006 (MST)")
+	switch {
+	case to.Words != "" && to.Remote != "":
+		return fmt.Sprintf("The server %s answered%s%s", shownDomain(to.Remote), about, r.at(to.LastAttempt))
+	case to.Words != "":
+		return fmt.Sprintf("The server answered%s%s", about, r.at(to.LastAttempt))
+	case several:
+		return fmt.Sprintf("What went wrong%s%s", strings.Replace(about, " about ", " for ", 1), r.at(to.LastAttempt))
+	}
+	return "What went wrong" + r.at(to.LastAttempt)
 }
 
 // about says which message it was.
-func about(r Report) string {
+func (r Report) about() string {
 	which := "The message"
 	if r.Subject != "" {
-		which = fmt.Sprintf("The message %q", r.Subject)
+		which = `The message "` + mail.Printable(r.Subject, 200) + `"`
 	}
-	if !r.Arrival.IsZero() {
-		which += " was handed to us" + at(r.Arrival)
-		return which + "."
+	which += " was handed to us" + r.at(r.Arrival)
+	if r.Trace != "" {
+		which += fmt.Sprintf("; our records have it as %s", mail.Printable(r.Trace, 100))
 	}
-	return which + "."
-}
-
-// advices say what the sender can do, each once.
-func advices(r Report) []string {
-	if r.Action == Delayed {
-		until := "for some days"
-		if t := r.Recipients[0].RetryUntil; !t.IsZero() {
-			until = "until" + strings.TrimPrefix(at(t), " at")
-		}
-		return []string{"You need not do anything: we keep trying " + until + ", and tell you if we give up."}
-	}
-	var list []string
-	seen := make(map[Cause]bool)
-	for _, to := range r.Recipients {
-		if advice := advice(to.Cause); !seen[to.Cause] && advice != "" {
-			list = append(list, advice)
-		}
-		seen[to.Cause] = true
-	}
-	return list
-}
-
-func advice(c Cause) string {
-	switch c {
-	case NoAddress:
-		return "Please check the address for a mistake, and send the message again."
-	case Full:
-		return "Please tell the recipient in another way, or try again later."
-	case Unreachable:
-		return "We have given up. If the address is right, please try again later, or reach the recipient in another way."
-	case Unfit:
-		return "Please send it in another form, or reach the recipient in another way."
-	case Returned:
-		return "Please ask your administrator why."
-	}
-	return "Please read what the server says; only the people who run it can change its mind."
-}
-
-// duration says a time in words: its largest unit, or hours up to two days.
-func duration(d time.Duration) string {
-	switch {
-	case d >= 48*time.Hour:
-		return count(int(d.Round(24*time.Hour)/(24*time.Hour)), "day")
-	case d >= 90*time.Minute:
-		return count(int(d.Round(time.Hour)/time.Hour), "hour")
-	case d >= time.Minute:
-		return count(int(d.Round(time.Minute)/time.Minute), "minute")
-	}
-	return count(max(1, int(d/time.Second)), "second")
-}
-
-func count(n int, unit string) string {
-	if n == 1 {
-		return "1 " + unit
-	}
-	return fmt.Sprintf("%d %ss", n, unit)
-}
-
-// paragraph writes s in lines of at most 76 octets, where it has blanks.
-func paragraph(b *strings.Builder, s string) {
-	for _, line := range wrap(mail.Printable(s, 2000), 76) {
-		b.WriteString(line + "\r\n")
-	}
-}
-
-func wrap(s string, width int) []string {
-	var lines []string
-	line := ""
-	for word := range strings.FieldsSeq(s) {
-		for len(word) > 900 {
-			cut := runeStart(word, 900)
-			lines, word = append(lines, word[:cut]), word[cut:]
-		}
-		switch {
-		case line == "":
-			line = word
-		case len(line)+1+len(word) > width:
-			lines, line = append(lines, line), word
-		default:
-			line += " " + word
-		}
-	}
-	return append(lines, line)
+	return which + ". This report is only about the recipients that are named above."
 }
