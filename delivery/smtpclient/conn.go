@@ -35,9 +35,14 @@ type Conn struct {
 	target     Target
 	remote     string // host and address, for messages
 	extensions map[string]string
-	messages   int // sent or tried so far
+	messages   int  // sent or tried so far
+	open       bool // a transaction has been begun, and not ended by the server's taking it
 	broken     bool
 }
+
+// errUnasked: replies that nothing was asked for would pass as the answers to what
+// is asked next.
+var errUnasked = errors.New("the server says more than it was asked")
 
 const bufferSize = 32 << 10
 
@@ -93,8 +98,19 @@ func (c *Conn) Close() {
 	c.raw.Close()
 }
 
+// quiet fails if the server has said something that has not been read.
+func (c *Conn) quiet(what string) error {
+	if c.r.Buffered() > 0 {
+		return c.lost(what, errUnasked)
+	}
+	return nil
+}
+
 // command sends one line and reads its reply.
 func (c *Conn) command(what, line string) (reply, error) {
+	if err := c.quiet(what); err != nil {
+		return reply{}, err
+	}
 	if err := c.send(what, line); err != nil {
 		return reply{}, err
 	}

@@ -40,7 +40,9 @@ type command struct {
 
 // run goes through the transaction. Its error is our own trouble.
 func (t *transaction) run(ctx context.Context) error {
-	if err := t.envelope(); err != nil {
+	err := t.envelope()
+	t.conn.open = true
+	if err != nil {
 		t.broke(err)
 		return nil
 	}
@@ -59,11 +61,11 @@ func (t *transaction) run(ctx context.Context) error {
 	return t.body(ctx)
 }
 
-// commands are the lines of the transaction, RSET first if another one went
-// before.
+// commands are the lines of the transaction, RSET first if another one was left
+// before its end.
 func (t *transaction) commands() []command {
 	var list []command
-	if t.conn.messages > 0 {
+	if t.conn.open {
 		list = append(list, command{"RSET", "RSET", t.resetDone})
 	}
 	list = append(list, command{"MAIL", t.mailLine(), t.mailDone})
@@ -95,6 +97,9 @@ func (t *transaction) envelope() error {
 
 func (t *transaction) exchange(list []command) error {
 	c := t.conn
+	if err := c.quiet(list[0].name); err != nil {
+		return err
+	}
 	for _, cmd := range list {
 		c.w.WriteString(cmd.line) // its error is Flush's too
 		c.w.WriteString("\r\n")
@@ -153,6 +158,10 @@ func (t *transaction) rcptDone(i int, r reply) {
 // body sends the message itself.
 func (t *transaction) body(ctx context.Context) error {
 	c := t.conn
+	if err := c.quiet("DATA"); err != nil {
+		t.broke(err)
+		return nil
+	}
 	if err := t.copyBody(ctx); err != nil {
 		c.broken = true
 		var ours *ownError
@@ -171,6 +180,7 @@ func (t *transaction) body(ctx context.Context) error {
 		return nil
 	}
 	t.trouble = got.code == 421
+	c.open = got.code != 250
 	t.finish(got.answer())
 	return nil
 }

@@ -26,6 +26,8 @@ const (
 type Step struct {
 	// Say is sent with CRLF at the end; empty: nothing is said.
 	Say string
+	// Cut leaves out the CRLF.
+	Cut bool
 	// Pace waits after each octet of Say.
 	Pace time.Duration
 	// Hangup closes the connection afterwards.
@@ -42,6 +44,11 @@ type Server struct {
 	// DSN, ENHANCEDSTATUSCODES.
 	Extensions []string
 	TLS        *tls.Config // not nil: STARTTLS is offered
+	Implicit   bool        // TLS from the first byte instead
+	// Users and their passwords, if there are any: then MAIL is only for them.
+	Users map[string]string
+	// Mechanisms are those of AUTH that are offered; nil: PLAIN LOGIN.
+	Mechanisms []string
 	// Script, if it isn't nil, is asked about each line first (and about
 	// Connected and EndOfData). session counts from 1. What it returns is done
 	// instead of the right thing; nil means the right thing.
@@ -63,9 +70,11 @@ type Server struct {
 type Message struct {
 	Session int
 	TLS     bool
-	Mail    string   // the MAIL line
-	Rcpt    []string // the RCPT lines
-	Data    string   // dots removed
+	From    netip.Addr // the client's address
+	Hello   string     // the EHLO line
+	Mail    string     // the MAIL line
+	Rcpt    []string   // the RCPT lines
+	Data    string     // dots removed
 }
 
 // Start serves on a port of ip (such as "127.0.0.5") that the kernel chooses,

@@ -17,6 +17,8 @@ type session struct {
 	r      *bufio.Reader
 	w      *bufio.Writer
 	tls    bool
+	user   bool // logged in
+	hello  string
 	now    Message
 }
 
@@ -26,6 +28,9 @@ func (v *session) use(conn net.Conn) {
 }
 
 func (v *session) run() {
+	if v.server.Implicit && !v.handshake() {
+		return
+	}
 	if !v.step(Connected, "220 "+v.server.name()+" ESMTP ready") {
 		return
 	}
@@ -83,8 +88,12 @@ func (v *session) do(s *Step) bool {
 }
 
 func (v *session) say(s *Step) {
+	end := "\r\n"
+	if s.Cut {
+		end = ""
+	}
 	if s.Pace == 0 {
-		v.w.WriteString(s.Say + "\r\n")
+		v.w.WriteString(s.Say + end)
 		return
 	}
 	for i := range len(s.Say) {
@@ -94,17 +103,19 @@ func (v *session) say(s *Step) {
 		}
 		time.Sleep(s.Pace)
 	}
-	v.w.WriteString("\r\n")
+	v.w.WriteString(end)
 }
 
 func (v *session) command(line string) bool {
 	verb, _, _ := strings.Cut(strings.ToUpper(line), " ")
 	switch verb {
 	case "EHLO":
+		v.hello = line
 		return v.step(line, v.ehlo())
+	case "AUTH":
+		return v.auth(line)
 	case "MAIL":
-		v.now = Message{Session: v.number, TLS: v.tls, Mail: line}
-		return v.step(line, "250 2.1.0 sender ok")
+		return v.mail(line)
 	case "RCPT":
 		return v.rcpt(line)
 	case "DATA":
@@ -125,6 +136,13 @@ func (v *session) ehlo() string {
 	if list == nil {
 		list = []string{"PIPELINING", "8BITMIME", "SMTPUTF8", "SIZE 50000000", "DSN", "ENHANCEDSTATUSCODES"}
 	}
+	if v.server.Users != nil {
+		mechanisms := v.server.Mechanisms
+		if mechanisms == nil {
+			mechanisms = []string{"PLAIN", "LOGIN"}
+		}
+		list = append([]string{"AUTH " + strings.Join(mechanisms, " ")}, list...)
+	}
 	if v.server.TLS != nil && !v.tls {
 		list = append([]string{"STARTTLS"}, list...)
 	}
@@ -135,6 +153,17 @@ func (v *session) ehlo() string {
 	}
 	list[last] = "250 " + list[last][4:]
 	return strings.Join(list, "\r\n")
+}
+
+func (v *session) mail(line string) bool {
+	v.now = Message{Session: v.number, TLS: v.tls, Hello: v.hello, Mail: line}
+	if at, ok := v.raw.RemoteAddr().(*net.TCPAddr); ok {
+		v.now.From = at.AddrPort().Addr().Unmap()
+	}
+	if v.server.Users != nil && !v.user {
+		return v.step(line, "530 5.7.0 log in first")
+	}
+	return v.step(line, "250 2.1.0 sender ok")
 }
 
 func (v *session) rcpt(line string) bool {
@@ -189,6 +218,10 @@ func (v *session) startTLS(line string) bool {
 	if !v.do(Say("220 2.0.0 go ahead")) {
 		return false
 	}
+	return v.handshake()
+}
+
+func (v *session) handshake() bool {
 	conn := tls.Server(v.raw, v.server.TLS)
 	if conn.Handshake() != nil {
 		return false
