@@ -175,11 +175,11 @@ func (s *Store) SetStanding(ctx context.Context, id store.AccountID, standing st
 }
 
 func (t *tx) holdForAccount(id store.AccountID, now int64) error {
-	_, err := t.exec(addAccountEvents+` AND hold = 0`, now, string(store.Held), "the account is disabled", id)
+	_, err := t.exec(addAccountEvents+` AND hold = 0 AND report = 0`, now, string(store.Held), "the account is disabled", id)
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(`UPDATE queue SET hold = hold | ? WHERE account = ? AND account <> 0`, store.HeldForAccount, id)
+	_, err = t.exec(`UPDATE queue SET hold = hold | ? WHERE account = ? AND account <> 0 AND report = 0`, store.HeldForAccount, id)
 	return err
 }
 
@@ -219,7 +219,7 @@ func (s *Store) RemoveAccount(ctx context.Context, id store.AccountID) error {
 			}
 		}
 		tx.afterCommit(func() { s.usage.forget(id) })
-		tx.afterCommit(s.waysChanged) // its routes and sources go with it
+		tx.afterCommit(s.announceWays) // its routes and sources go with it
 		return affected(tx.exec(`DELETE FROM account WHERE id = ?`, id))
 	})
 	if err != nil {

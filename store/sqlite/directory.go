@@ -50,7 +50,7 @@ func (s *Store) AddDomain(ctx context.Context, d store.Domain) (store.Domain, er
 		d.Created = s.now()
 	}
 	err := s.changeDirectory(ctx, func(tx *tx) error {
-		tx.afterCommit(s.waysChanged)
+		tx.afterCommit(s.announceWays)
 		taken, err := tx.exists(`SELECT 1 FROM domain WHERE name = ?`, d.Name)
 		if err != nil || taken {
 			return errors.Join(err, conflictIf(taken))
@@ -119,7 +119,7 @@ func collect[T any](rows *sql.Rows, scan func(*T) error) ([]T, error) {
 // store.ErrInUse while it has accounts or aliases.
 func (s *Store) RemoveDomain(ctx context.Context, name string) error {
 	err := s.changeDirectory(ctx, func(tx *tx) error {
-		tx.afterCommit(s.waysChanged)
+		tx.afterCommit(s.announceWays)
 		used, err := tx.exists(`
 			SELECT 1
 			FROM domain AS d

@@ -86,6 +86,11 @@ func (s *Store) reconnect() error {
 	}
 	// What failed may have been written all the same.
 	s.directory.clear()
-	s.waysChanged()
+	s.announceWays()
+	lanes, err := s.allLanes()
+	if err != nil {
+		return err
+	}
+	s.announce(lanes)
 	return s.loadUsage(ctx)
 }

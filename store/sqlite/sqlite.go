@@ -72,7 +72,6 @@ type Store struct {
 	nextChunk    atomic.Int64 // the last chunk id that was given out
 	queueChanged chan struct{}
 	usageChanged chan struct{}
-	waysDirty    atomic.Bool // what Ways gives has changed since Changes last said so
 	reapWanted   chan struct{}
 	stop         context.CancelFunc // ends the background work
 	background   sync.WaitGroup

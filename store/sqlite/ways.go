@@ -57,17 +57,10 @@ func readBackupDomains(q querier) ([]string, error) {
 	return collect(rows, func(name *string) error { return rows.Scan(name) })
 }
 
-// waysChanged makes Changes say that Ways gives something else now. It is to be
-// called once that is so: after a commit.
-func (s *Store) waysChanged() {
-	s.waysDirty.Store(true)
-	s.wakeQueue()
-}
-
 // changeWays runs a change after which Ways gives something else.
 func (s *Store) changeWays(ctx context.Context, apply func(*tx) error) error {
 	return s.write(ctx, 0, func(tx *tx) error {
-		tx.afterCommit(s.waysChanged)
+		tx.afterCommit(s.announceWays)
 		return apply(tx)
 	})
 }
