@@ -43,7 +43,7 @@ func (r Report) reason(to Recipient, several bool) string {
 	case Unreachable:
 		return r.waiting(to, several)
 	case NoTLS:
-		return "it must be sent over a protected connection, and there is none to the receiving server"
+		return "the receiving server offers no connection that is protected as it must be"
 	case Unfit:
 		return unfit(to.Status)
 	case Loop:

@@ -9,9 +9,12 @@ import (
 	"postroom/store/mail"
 )
 
-// maxDiagnostics bounds the octets of the servers' words in one report, a little
-// more than half of it left for each alone.
-const maxDiagnostics = 32 << 10
+// maxWords bounds the octets that servers have said about all recipients, where
+// that leaves a sentence for each.
+const maxWords = 32 << 10
+
+// share is how many octets of a server's words are shown for each recipient.
+func (r Report) share() int { return min(1000, max(300, maxWords/len(r.Recipients))) }
 
 // status is the machine's part: a block about the message, and one for each
 // recipient (RFC 3464 section 2; RFC 6533 if it is in UTF-8).
@@ -41,7 +44,7 @@ func block(b *bytes.Buffer, r Report, to Recipient, global bool) {
 	if to.Remote != "" {
 		field(b, "Remote-MTA", "dns; "+ascii(mail.Printable(to.Remote, 255), false))
 	}
-	limit := max(200, maxDiagnostics/len(r.Recipients))
+	limit := r.share()
 	switch {
 	case r.Action.IsSuccess(): // nothing to be diagnosed
 	case to.Words != "":

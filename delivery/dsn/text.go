@@ -112,7 +112,7 @@ func (r Report) quote(b *strings.Builder, q quotation, several bool) {
 	}
 	paragraph(b, r.speaker(q, several)+":")
 	b.WriteString("\r\n")
-	for _, line := range wrap(mail.Printable(words, 1000), 200) { // words that are searched for are better not torn
+	for _, line := range wrap(mail.Printable(words, r.share()), 200) { // words that are searched for are better not torn
 		b.WriteString("    " + line + "\r\n")
 	}
 }
