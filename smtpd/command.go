@@ -193,6 +193,9 @@ func (s *session) capabilities() []byte {
 	if mechanisms := s.AuthMechanisms(); len(mechanisms) > 0 {
 		offers = append(offers, "AUTH "+strings.Join(mechanisms, " "))
 	}
+	if s.conn.tls != nil {
+		offers = append(offers, "REQUIRETLS")
+	}
 	offers = append(offers, "ENHANCEDSTATUSCODES", "8BITMIME", "DSN", "SMTPUTF8",
 		"LIMITS RCPTMAX="+strconv.Itoa(s.limits.Recipients))
 	var b []byte

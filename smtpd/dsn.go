@@ -119,3 +119,46 @@ func decodeUTF8Address(s string) (string, bool) {
 }
 
 func isControl(r rune) bool { return r < ' ' || 0x7f <= r && r < 0xa0 || r == 0x2028 || r == 0x2029 }
+
+// maxOriginal is the longest address that surely makes an ORCPT of no more than
+// 500 octets (RFC 3461 4.2), whatever has to be encoded in it.
+const maxOriginal = 160
+
+// originalOf returns the ORCPT for a recipient that came without one and is now
+// called otherwise.
+func originalOf(a mail.Address) string {
+	switch text := a.String(); {
+	case len(text) > maxOriginal:
+		return ""
+	case a.IsASCII():
+		return "rfc822;" + text
+	default:
+		return "utf-8;" + text
+	}
+}
+
+// withoutSuccess takes the wish to hear of success out of a set. An empty set would
+// be "not said", and so mean failures.
+func withoutSuccess(n mail.Notify) mail.Notify {
+	if n == mail.NotifySuccess {
+		return mail.NotifyNever
+	}
+	return n &^ mail.NotifySuccess
+}
+
+// joint returns what is to be reported of two recipients that turn out to be one:
+// what is wished for either.
+func joint(a, b mail.Notify) mail.Notify {
+	const usual = mail.NotifyFailure | mail.NotifyDelay
+	switch {
+	case a == b, b == mail.NotifyNever:
+		return a
+	case a == mail.NotifyNever:
+		return b
+	case a == 0:
+		a = usual
+	case b == 0:
+		b = usual
+	}
+	return a | b
+}

@@ -28,13 +28,17 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // A fakeMail is a store with two users at example.test: alice, who also is
-// info@, and bob, whose maildrop is full if he has no room.
+// info@, and bob, whose maildrop is full if he has no room. away@ and gone@ are at
+// x@far.test, all@ at two such addresses; we hold mail for backup.test, and alice
+// takes whatever comes for catchall.test.
 type fakeMail struct {
 	secret store.Secret
 	nextID atomic.Int64
 	full   atomic.Bool
 	fail   atomic.Pointer[error]
 	hold   chan struct{} // Accept waits for it, if set
+	keys   atomic.Int64  // how often a secret was asked for
+	noKey  atomic.Bool   // there is none to be had
 
 	mu       sync.Mutex
 	accepted []kept
@@ -57,10 +61,17 @@ func (f *fakeMail) NewMessageID() store.MessageID { return store.MessageID(f.nex
 func (f *fakeMail) Full() bool                    { return f.full.Load() }
 
 func (f *fakeMail) Resolve(_ context.Context, a mail.Address) (store.Resolution, error) {
-	if a.Domain != "example.test" && a.Domain != "" {
-		return store.Resolution{Destinations: []store.Destination{{Remote: a}}}, nil
-	}
 	r := store.Resolution{Ours: true, Room: store.Unlimited}
+	switch a.Domain {
+	case "example.test", "":
+	case "catchall.test":
+		r.Destinations = []store.Destination{{Account: alice}}
+		return r, nil
+	default:
+		r.Backup = a.Domain == "backup.test"
+		r.Ours, r.Destinations = r.Backup, []store.Destination{{Remote: a}}
+		return r, nil
+	}
 	local := func(id store.AccountID) (store.Resolution, error) {
 		r.Destinations = append(r.Destinations, store.Destination{Account: id})
 		return r, nil
@@ -81,6 +92,12 @@ func (f *fakeMail) Resolve(_ context.Context, a mail.Address) (store.Resolution,
 	case "team":
 		r.Destinations = []store.Destination{{Account: alice}, {Account: bob}, {Remote: address("x@far.test")}}
 		return r, nil
+	case "away", "gone":
+		r.Destinations = []store.Destination{{Remote: address("x@far.test")}}
+		return r, nil
+	case "all":
+		r.Destinations = []store.Destination{{Remote: address("x@far.test")}, {Remote: address("y@far.test")}}
+		return r, nil
 	case "refused":
 		return r, store.ErrRefused
 	case "panic":
@@ -89,6 +106,14 @@ func (f *fakeMail) Resolve(_ context.Context, a mail.Address) (store.Resolution,
 		return r, io.ErrUnexpectedEOF
 	}
 	return r, store.ErrNotFound
+}
+
+func (f *fakeMail) Secret(_ context.Context, name string) ([]byte, error) {
+	f.keys.Add(1)
+	if f.noKey.Load() {
+		return nil, io.ErrUnexpectedEOF
+	}
+	return []byte("the secret of " + name), nil
 }
 
 func (f *fakeMail) MaySend(_ context.Context, id store.AccountID, a mail.Address) (bool, error) {

@@ -21,6 +21,8 @@ type header struct {
 	date      bool
 	hasID     bool
 	cut       []span // fields that are taken away
+
+	tlsOptional bool // "TLS-Required: No" (RFC 8689 3)
 }
 
 // A headerRule says which fields are taken away whole.
@@ -108,6 +110,8 @@ func (h *header) field(b, name []byte, whole span, value int, rule headerRule) {
 		if !h.hasID {
 			h.hasID, h.messageID = true, idOf(b[value:whole.to])
 		}
+	case "tls-required":
+		h.tlsOptional = h.tlsOptional || bytes.EqualFold(bytes.TrimSpace(b[value:whole.to]), []byte("no"))
 	case "bcc", "resent-bcc":
 		if rule.submission {
 			h.cut = append(h.cut, whole)

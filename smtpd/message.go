@@ -144,6 +144,9 @@ func (s *session) judgeSubmission(h header, b []byte) error {
 
 // accept asks the last checks and makes the message durable.
 func (s *session) accept(id store.MessageID, sp *spool, h header) error {
+	if h.tlsOptional && s.mail.envelope.TLS != mail.TLSRequired { // RFC 8689 4.1
+		s.mail.envelope.TLS = mail.TLSOptional
+	}
 	verdict, err := s.judgeMessage(id, sp, h)
 	if err != nil {
 		return err
@@ -161,10 +164,13 @@ func (s *session) accept(id store.MessageID, sp *spool, h header) error {
 		Accepted: s.event(store.Accepted),
 		Events:   append(s.mail.rejected, verdict.Events...),
 	}
+	a.Authentic = verdict.Authentic
 	if s.submitting() {
 		a.Origin = store.FromAccount
 	}
-	s.mail.address(&a)
+	if err := s.address(&a); err != nil {
+		return err
+	}
 	if err := s.Server.Mail.Accept(s.ctx, a); err != nil {
 		return fmt.Errorf("accept a message: %w", err)
 	}
@@ -180,6 +186,7 @@ func (s *session) judgeMessage(id store.MessageID, sp *spool, h header) (policy.
 	m := &policy.Message{
 		ID:       id,
 		Envelope: s.mail.envelope,
+		Forwards: s.mail.forwards(),
 		Header:   sp.head[:h.size],
 		Size:     sp.size,
 		Open:     func() io.Reader { return sp.reader(nil, nil) },
@@ -196,32 +203,4 @@ func (s *session) judgeMessage(id store.MessageID, sp *spool, h header) (policy.
 		m.From = append(m.From, found...)
 	}
 	return ask(s, s.Rules.Message, m)
-}
-
-// address says where the message goes: into each maildrop once, and once to
-// each remote address, however many recipients lead there.
-func (t *transaction) address(a *store.Acceptance) {
-	remote := make(map[mail.Address]bool)
-	local := make(map[store.AccountID]bool)
-	for _, r := range t.recipients {
-		for _, d := range r.to.Destinations {
-			switch {
-			case d.Account != 0 && !local[d.Account]:
-				local[d.Account] = true
-				a.Local = append(a.Local, store.LocalDelivery{Account: d.Account, Recipient: r.Address})
-			case d.Account == 0 && !remote[d.Remote]:
-				remote[d.Remote] = true
-				a.Outbound = append(a.Outbound, t.outbound(r, d.Remote))
-			}
-		}
-	}
-}
-
-func (t *transaction) outbound(r recipient, to mail.Address) store.Outbound {
-	o := store.Outbound{Sender: t.envelope.Sender, Recipient: r.Recipient}
-	if to != r.Address {
-		o.Via = r.Address
-		o.Recipient.Address = to
-	}
-	return o
 }

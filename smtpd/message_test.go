@@ -293,7 +293,7 @@ func TestAcceptance(t *testing.T) {
 		r.Address = address(a)
 		return store.Outbound{Sender: address("info@example.test"), Recipient: r}
 	}
-	team := far("x@far.test", mail.Recipient{Notify: mail.NotifyFailure})
+	team := far("x@far.test", mail.Recipient{Notify: mail.NotifyFailure | mail.NotifyDelay, Original: "rfc822;team@example.test"})
 	team.Via = address("team@example.test")
 	want := store.Acceptance{
 		ID: k.ID, At: h.Now(),

@@ -78,6 +78,9 @@ func (p *mailParams) set(keyword, value string, maxSize int64) error {
 	case "SMTPUTF8":
 		p.envelope.UTF8 = true
 		return require(value == "")
+	case "REQUIRETLS":
+		p.envelope.TLS = mail.TLSRequired
+		return require(value == "")
 	case "RET":
 		return p.setReturn(value)
 	case "ENVID":

@@ -36,6 +36,8 @@ type Mail interface {
 	// Accept makes the message durable. When it returns nil, the client may be
 	// told 250.
 	Accept(ctx context.Context, a store.Acceptance) error
+	// Secret returns the random octets, 32 of them, that are kept under a name.
+	Secret(ctx context.Context, name string) ([]byte, error)
 	// Refused notes what was not taken. It never blocks.
 	Refused(r store.Refusal)
 }
@@ -56,15 +58,17 @@ type Server struct {
 	ImplicitTLS bool        // TLS from the first byte
 
 	Limits       Limits
+	BackupExpire time.Duration  // how long mail for backup domains is kept; zero: 21 days
 	ProxyTrusted []netip.Prefix // their connections must open with a PROXY header, nobody else's may
 	SpoolDir     string         // for messages too large for memory; empty: the system's folder
 
 	Log *slog.Logger     // nil: nothing is logged
 	Now func() time.Time // nil: time.Now
 
-	admission admission
-	sessions  atomic.Int64 // ever, to number them
-	memory    buffers
+	admission  admission
+	sessions   atomic.Int64 // ever, to number them
+	memory     buffers
+	forwarding forwarding
 }
 
 // Limits bound what one client can make the server do. A zero field means its

@@ -29,6 +29,7 @@ var (
 	statusBadSender    = mail.Status{Code: 501, Enhanced: [3]int{5, 1, 7}, Text: "That is not a mail address"}
 	statusBadRecipient = mail.Status{Code: 501, Enhanced: [3]int{5, 1, 3}, Text: "That is not a mail address"}
 	statusNeedsUTF8    = mail.Status{Code: 553, Enhanced: [3]int{5, 6, 7}, Text: "An address that isn't ASCII needs SMTPUTF8 at MAIL"}
+	statusNeedsTLS     = mail.Status{Code: 530, Enhanced: [3]int{5, 7, 0}, Text: "STARTTLS first: REQUIRETLS needs it"}
 
 	statusNested       = mail.Status{Code: 503, Enhanced: [3]int{5, 5, 1}, Text: "There is a sender already; RSET to begin again"}
 	statusNoMail       = mail.Status{Code: 503, Enhanced: [3]int{5, 5, 1}, Text: "MAIL first"}

@@ -57,6 +57,8 @@ func (s *session) judgeSender(argument string) (mailParams, error) {
 		return p, err
 	case !p.envelope.UTF8 && !isASCII(mailbox):
 		return p, statusNeedsUTF8
+	case p.envelope.TLS == mail.TLSRequired && s.conn.tls == nil:
+		return p, statusNeedsTLS
 	case s.Server.Mail.Full():
 		return p, statusDiskFull
 	}
@@ -112,7 +114,7 @@ func (s *session) judgeRecipient(argument string) (r recipient, err error) {
 // resolve finds where mail for address goes, and decides whether this client
 // may send there: the one place where relaying is permitted.
 func (s *session) resolve(address mail.Address) (store.Resolution, error) {
-	to, err := s.Server.Mail.Resolve(s.ctx, address)
+	to, err := s.lookUp(address)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return to, statusNoSuchUser
