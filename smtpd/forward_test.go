@@ -13,6 +13,7 @@ import (
 	"postroom/smtpd/srs"
 	"postroom/store"
 	"postroom/store/mail"
+	"postroom/store/sqlite"
 )
 
 const anyText = "From: x@far.test\r\n\r\ntext\r\n.\r\n"
@@ -205,4 +206,58 @@ func TestForwardsAreProven(t *testing.T) {
 	if h.send(t, c, "<x@other.test>", "<away@example.test>").Authentic {
 		t.Error("nobody has proven it")
 	}
+}
+
+// TestForwardWithStore sends a forward and its bounce through the real store, also
+// of a sender that leaves with more than 64 octets before the @.
+func TestForwardWithStore(t *testing.T) {
+	ctx := t.Context()
+	db, err := sqlite.Open(ctx, sqlite.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.AddDomain(ctx, store.Domain{Name: "example.test"}); err != nil {
+		t.Fatal(err)
+	}
+	alias := store.Alias{Source: address("away@example.test"), Targets: []mail.Address{address("x@far.test")}}
+	if err := db.AddAlias(ctx, alias); err != nil {
+		t.Fatal(err)
+	}
+	h := serve(t, func(s *Server) { s.Mail = db })
+	c := h.open(t)
+	for _, sender := range []string{"bob@other.test", strings.Repeat("b", 60) + "@other.test"} {
+		forward := queued(t, db, c, "<"+sender+">", "<away@example.test>")
+		if forward.Recipient.Address != address("x@far.test") || forward.Via != address("away@example.test") {
+			t.Errorf("the forward is %+v", forward)
+		}
+		c.do("MAIL FROM:<>", "250")
+		forged := strings.Replace(forward.Sender.String(), "=b", "=c", 1)
+		c.do("RCPT TO:<"+forged+">", "550 5.1.1")
+		c.do("RSET", "250")
+		bounce := queued(t, db, c, "<>", "<"+forward.Sender.String()+">")
+		if bounce.Recipient.Address != address(sender) || bounce.Via != forward.Sender || !bounce.Sender.IsNull() {
+			t.Errorf("the bounce is %+v", bounce)
+		}
+	}
+	h.stop()
+	<-h.done
+}
+
+// queued sends a message and returns what is in the queue of it.
+func queued(t *testing.T, db *sqlite.Store, c *client, from, to string) store.QueueItem {
+	t.Helper()
+	c.do("MAIL FROM:"+from, "250")
+	c.do("RCPT TO:"+to, "250")
+	c.do("DATA", "354")
+	c.send(anyText)
+	id, err := store.ParseMessageID(strings.TrimPrefix(c.expect("250"), "250 2.0.0 accepted as "))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := db.Queue(t.Context(), store.QueueFilter{Message: id})
+	if err != nil || len(list) != 1 {
+		t.Fatalf("the queue holds %+v, %v", list, err)
+	}
+	return list[0]
 }
