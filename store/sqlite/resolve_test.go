@@ -39,6 +39,15 @@ func (f *directoryFixture) domain(t testing.TB, name string, backup bool) {
 	}
 }
 
+// recipients adds a backup domain with a list of recipients.
+func (f *directoryFixture) recipients(t testing.TB, name string, locals ...string) {
+	t.Helper()
+	f.domain(t, name, true)
+	if err := f.SetBackupRecipients(t.Context(), name, append([]string{}, locals...)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (f *directoryFixture) account(t testing.TB, a store.Account, text string) store.AccountID {
 	t.Helper()
 	a.Address = address(t, text)
@@ -81,8 +90,11 @@ func (f *directoryFixture) says(r store.Resolution, err error) string {
 		return err.Error()
 	}
 	var words []string
-	if !r.Ours {
+	switch {
+	case !r.Ours:
 		words = append(words, "not ours:")
+	case r.Backup:
+		words = append(words, "held:")
 	}
 	for _, d := range r.Destinations {
 		switch {
@@ -117,6 +129,8 @@ func fillDirectory(t testing.TB, f *directoryFixture) {
 	f.domain(t, "example.org", false)
 	f.domain(t, "example.net", false)
 	f.domain(t, "backup.example", true)
+	f.recipients(t, "listed.example", "User")
+	f.recipients(t, "empty.example")
 	for _, local := range []string{"alice", "bob", "carol", "bob+work"} {
 		f.account(t, store.Account{}, local+"@example.org")
 	}
@@ -134,6 +148,7 @@ func fillDirectory(t testing.TB, f *directoryFixture) {
 	f.alias(t, "none@example.org", "gone@example.org")
 	f.alias(t, "dangling@example.org", "nobody@example.org")
 	f.alias(t, "held@example.org", "user@backup.example")
+	f.alias(t, "unlisted@example.org", "other@listed.example")
 	f.alias(t, "boss@example.org", "postmaster@example.org")
 	f.alias(t, "@example.net", "dave@example.net")
 	f.alias(t, "viacatchall@example.org", "whoever@example.net")
@@ -169,8 +184,16 @@ func TestResolve(t *testing.T) {
 		{"gives postmaster alone to them", "postmaster", "root@example.org root2@example.org"},
 		{"follows an alias to a role", "boss@example.org", "root@example.org root2@example.org"},
 		{"doesn't know other domains", "Someone@elsewhere.example", "not ours: remote Someone@elsewhere.example"},
-		{"hands on what a backup domain gets", "Any.One@backup.example", "remote Any.One@backup.example"},
+		{"hands on what a backup domain gets", "Any.One@backup.example", "held: remote Any.One@backup.example"},
 		{"follows an alias into a backup domain", "held@example.org", "remote user@backup.example"},
+		{"takes whom a backup domain is known to have", "User@listed.example", "held: remote User@listed.example"},
+		{"takes nobody else of it", "other@listed.example", "nobody"},
+		{"puts no tag aside there", "user+tag@listed.example", "nobody"},
+		{"takes its postmaster", "Postmaster@listed.example", "held: remote Postmaster@listed.example"},
+		{"takes no other role of it", "abuse@listed.example", "nobody"},
+		{"takes nobody but the postmaster for an empty list", "user@empty.example", "nobody"},
+		{"takes the postmaster for an empty list", "postmaster@empty.example", "held: remote postmaster@empty.example"},
+		{"sends an alias to a listed domain on", "unlisted@example.org", "remote other@listed.example"},
 	} {
 		t.Run(test.it, func(t *testing.T) {
 			for range 2 { // worked out, and remembered
@@ -179,6 +202,49 @@ func TestResolve(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// No answer from before a change of the list is given after it.
+func TestResolveFollowsBackupRecipients(t *testing.T) {
+	f := newDirectory(t)
+	f.domain(t, "backup.example", true)
+	user := address(t, "user@backup.example")
+	expect := func(when, want string) {
+		t.Helper()
+		for range 2 {
+			if got := f.says(f.Resolve(t.Context(), user)); got != want {
+				t.Errorf("%s: got %q, want %q", when, got, want)
+			}
+		}
+	}
+	const taken, nobody = "held: remote user@backup.example", "nobody"
+	for _, step := range []struct {
+		when, want string
+		change     func() error
+	}{
+		{"at first", taken, func() error { return nil }},
+		{"with others on the list", nobody, func() error {
+			return f.AddBackupRecipients(t.Context(), "backup.example", []string{"other"})
+		}},
+		{"on the list", taken, func() error {
+			return f.AddBackupRecipients(t.Context(), "backup.example", []string{"USER"})
+		}},
+		{"off the list", nobody, func() error {
+			return f.RemoveBackupRecipients(t.Context(), "backup.example", []string{"user"})
+		}},
+		{"without a list", taken, func() error { return f.SetBackupRecipients(t.Context(), "backup.example", nil) }},
+		{"with an empty list", nobody, func() error {
+			return f.SetBackupRecipients(t.Context(), "backup.example", []string{})
+		}},
+		{"once the domain isn't ours", "not ours: remote user@backup.example", func() error {
+			return f.RemoveDomain(t.Context(), "backup.example")
+		}},
+	} {
+		if err := step.change(); err != nil {
+			t.Fatalf("%s: %v", step.when, err)
+		}
+		expect(step.when, step.want)
 	}
 }
 

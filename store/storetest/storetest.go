@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,8 @@ import (
 
 // A Store is what the tests need of a backend.
 type Store interface {
+	WaysStore
+
 	NewMessageID() store.MessageID
 	Accept(ctx context.Context, a store.Acceptance) error
 	Entries(ctx context.Context, account store.AccountID) ([]store.Entry, error)
@@ -25,9 +28,10 @@ type Store interface {
 	OpenMessage(ctx context.Context, id store.MessageID) (*store.Body, error)
 	RemoveEntries(ctx context.Context, r store.Removal) error
 	Message(ctx context.Context, id store.MessageID) (store.Message, error)
-	Claim(ctx context.Context, r store.ClaimRequest) ([]store.QueueItem, error)
+	Lanes(ctx context.Context) ([]store.LaneDue, error)
+	Changes() store.QueueChanges
+	ClaimLane(ctx context.Context, c store.LaneClaim) (store.Claimed, error)
 	Withdrawn(ctx context.Context, items []store.QueueID) ([]store.QueueID, error)
-	NextDue(ctx context.Context) (at time.Time, ok bool, err error)
 	Settle(ctx context.Context, s store.Settlement) error
 	QueueChanged() <-chan struct{}
 	Queue(ctx context.Context, f store.QueueFilter) ([]store.QueueItem, error)
@@ -36,6 +40,11 @@ type Store interface {
 	ReleaseQueue(ctx context.Context, f store.QueueFilter) (int64, error)
 	ReturnQueue(ctx context.Context, f store.QueueFilter) (int64, error)
 	CancelQueue(ctx context.Context, f store.QueueFilter) (int64, error)
+	QueuedByDomain(ctx context.Context) ([]store.DestinationQueue, error)
+	PauseDomain(ctx context.Context, domain string) error
+	ResumeDomain(ctx context.Context, domain string) error
+	Health(ctx context.Context) ([]store.Health, error)
+	Counts(ctx context.Context) (store.Counts, error)
 	Collected(c store.Collection)
 	Refused(r store.Refusal)
 	AddDomain(ctx context.Context, d store.Domain) (store.Domain, error)
@@ -68,7 +77,20 @@ func Run(t *testing.T, b Backend) {
 		{"it keeps what it accepted over a restart", survivesRestart},
 		{"it claims what is due, once", claimsOnce},
 		{"it forgets claims at a restart", forgetsClaims},
-		{"it leaves busy destinations alone", leavesBusyAlone},
+		{"it claims from one lane at a time", claimsOneLane},
+		{"it claims whole messages, as far as works go", claimsWorks},
+		{"it claims a message's other lanes together", claimsTogether},
+		{"it claims what is late, due or not", claimsLate},
+		{"it claims together what came due apart", claimsTornApart},
+		{"it goes back to what comes before its cursor", rewindsCursor},
+		{"it tells what has changed, each lane once", tellsChanges},
+		{"it keeps what a report needs", keepsForReports},
+		{"it owes a report without anything to send", owesReports},
+		{"it keeps the health of destinations", keepsHealth},
+		{"it pauses a domain", pausesDomain},
+		{"it lists the queue in pages", listsQueue},
+		{"it counts the queue by domain", countsByDomain},
+		{"it changes a long queue in steps", changesLongQueue},
 		{"it sends again when the time has come", postpones},
 		{"it commits a failure with its report", reportsWithFailure},
 		{"it settles although a report's reader is gone, or the report is there", settlesWithoutReader},
@@ -82,6 +104,7 @@ func Run(t *testing.T, b Backend) {
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, newFixture(t, b)) })
 	}
+	RunWays(t, b)
 }
 
 // A fixture is a store with one domain and three accounts.
@@ -187,11 +210,31 @@ func (f *fixture) collect(account store.AccountID, e store.Entry) string {
 	return string(text)
 }
 
-func (f *fixture) claim(busy ...string) []store.QueueItem {
+// claim claims all that is due, in the order of the items.
+func (f *fixture) claim() []store.QueueItem {
 	f.t.Helper()
-	items, err := f.Claim(f.t.Context(), store.ClaimRequest{Now: f.now, Limit: 100, Busy: busy})
+	lanes, err := f.Lanes(f.t.Context())
 	f.must(err)
+	var items []store.QueueItem
+	for _, l := range lanes {
+		items = append(items, f.claimLane(store.LaneClaim{Lane: l.Lane}).Items...)
+	}
+	slices.SortFunc(items, func(a, b store.QueueItem) int { return int(a.ID - b.ID) })
 	return items
+}
+
+// claimLane fills in the time, and bounds that are out of reach.
+func (f *fixture) claimLane(c store.LaneClaim) store.Claimed {
+	f.t.Helper()
+	if c.Now = f.now; c.Works == 0 {
+		c.Works = 1000
+	}
+	if c.PerWork == 0 {
+		c.PerWork = 1000
+	}
+	claimed, err := f.ClaimLane(f.t.Context(), c)
+	f.must(err)
+	return claimed
 }
 
 func (f *fixture) queue() []store.QueueItem {
