@@ -174,6 +174,8 @@ func codeOf(a smtpclient.Answer) [3]int {
 		return [3]int{4, 4, 3}
 	case strings.HasPrefix(a.Text, "connect to "):
 		return [3]int{4, 4, 1}
+	case strings.HasPrefix(a.Text, "TLS with ") && strings.Contains(a.Text, "STARTTLS"):
+		return [3]int{4, 7, 10}
 	case strings.HasPrefix(a.Text, "TLS with "):
 		return [3]int{4, 7, 5}
 	case strings.Contains(a.Text, ", at "), strings.Contains(a.Text, " ended the connection"):
