@@ -94,6 +94,8 @@ func (o *onward) outbound(r recipient, to mail.Address) store.Outbound {
 		out.Recipient.Notify = withoutSuccess(r.Notify)
 	}
 	if r.isForwarded() && o.rewriter != nil {
+		// A sender that is too long to be rewritten stays: SPF may fail then, but
+		// with any other sender a bounce would surely be lost.
 		if sender, ok := o.rewriter.Forward(out.Sender, r.Address.Domain); ok {
 			out.Sender = sender
 		}
