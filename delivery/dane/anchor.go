@@ -65,7 +65,7 @@ func checkChain(chain, anchors []*x509.Certificate, names []string) error {
 	if _, err := leaf.Verify(options); err != nil {
 		return errors.New(chainWords(err))
 	}
-	isFor := func(name string) bool { return leaf.VerifyHostname(strings.TrimSuffix(name, ".")) == nil }
+	isFor := func(name string) bool { return leaf.VerifyHostname(name) == nil }
 	if !slices.ContainsFunc(names, isFor) {
 		return errors.New("it is not for " + strings.Join(names, " or "))
 	}

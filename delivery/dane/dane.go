@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/miekg/dns"
 )
@@ -77,6 +78,10 @@ func isAnchor(selector uint8, data []byte) bool {
 // judge may be used by several goroutines at once.
 func Judge(records []dns.TLSA, names []string) func(tls.ConnectionState) (string, error) {
 	records = strongest(Usable(records))
+	names = slices.Clone(names)
+	for i, name := range names {
+		names[i] = strings.TrimSuffix(name, ".")
+	}
 	return func(state tls.ConnectionState) (string, error) {
 		if len(state.PeerCertificates) == 0 {
 			return "", errors.New("there is no certificate")

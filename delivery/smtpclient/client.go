@@ -100,6 +100,9 @@ func (c *Client) dial(ctx context.Context, t Target) (*Conn, error) {
 	defer cancel()
 	raw, err := c.dialer(t.Source).DialContext(dialing, "tcp", t.At.String())
 	if err != nil {
+		if t.Source.IsValid() {
+			remote += " from " + t.Source.String()
+		}
 		return nil, &Error{Answer: ownWords("connect to " + remote + ": " + plainText(err)), TLS: "none", Err: err}
 	}
 	conn := newConn(ctx, c, raw, t, remote)

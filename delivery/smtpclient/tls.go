@@ -44,7 +44,16 @@ func (c *Conn) startTLS() error {
 	if err := c.handshake(); err != nil {
 		return err
 	}
-	return c.hello()
+	if err := c.hello(); err == nil || !c.lostIn(err) {
+		return err
+	}
+	return c.unprotected("the connection was lost after the handshake") // in TLS 1.3 the server's objections come that late
+}
+
+// lostIn reports whether a step failed without an answer from the server.
+func (c *Conn) lostIn(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && !e.Answer.Remote
 }
 
 // refusedTLS: the server that offered TLS doesn't want it now. Where it may be

@@ -150,9 +150,21 @@ func (t *transaction) rcptDone(i int, r reply) {
 		return // 503, of course
 	}
 	t.answers[i] = r.answer()
-	if t.answers[i].Taken() {
+	switch {
+	case r.code == 503:
+		t.confused(i)
+	case t.answers[i].Taken():
 		t.accepted = append(t.accepted, i)
 	}
+}
+
+// confused: a server that took MAIL and doesn't know of it at RCPT has lost count
+// of the replies, or we have. That says nothing about the recipients.
+func (t *transaction) confused(i int) {
+	t.answers[i].Code = 0
+	t.conn.broken, t.stopped, t.trouble = true, true, true
+	t.finish(t.answers[i])
+	t.unanswered(t.answers[i])
 }
 
 // body sends the message itself.

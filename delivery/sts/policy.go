@@ -32,10 +32,10 @@ func (p Policy) Enforced() bool { return p.Mode == Enforce }
 // wildcard stands for one label.
 func (p Policy) Matches(host string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	_, parent, _ := strings.Cut(host, ".")
+	label, parent, _ := strings.Cut(host, ".")
 	for _, pattern := range p.MX {
 		suffix, wild := strings.CutPrefix(pattern, "*.")
-		if wild && suffix == parent || pattern == host {
+		if wild && label != "" && suffix == parent || pattern == host {
 			return true
 		}
 	}
