@@ -301,6 +301,9 @@ func prepareRestored(ctx context.Context, db *sql.DB, now time.Time) error {
 	if err := migrate(ctx, db); err != nil {
 		return err
 	}
+	if err := forgetOwed(ctx, db); err != nil {
+		return err
+	}
 	_, err := db.ExecContext(ctx, `UPDATE queue SET hold = hold | ?`, store.HeldByRestore)
 	if err != nil {
 		return fmt.Errorf("hold the queue: %w", err)
@@ -312,6 +315,20 @@ func prepareRestored(ctx context.Context, db *sql.DB, now time.Time) error {
 		FROM queue q`, micros(now), string(store.Held), `{"reason":"the data was restored from a backup"}`)
 	if err != nil {
 		return fmt.Errorf("trace the restore: %w", err)
+	}
+	return nil
+}
+
+// forgetOwed drops reports of success: they were sent long ago, and nobody sees
+// them to release them.
+func forgetOwed(ctx context.Context, db *sql.DB) error {
+	for _, query := range []string{
+		`INSERT OR IGNORE INTO reap (message) SELECT message FROM queue WHERE report <> 0`,
+		`DELETE FROM queue WHERE report <> 0`,
+	} {
+		if _, err := db.ExecContext(ctx, query); err != nil {
+			return fmt.Errorf("forget reports: %w", err)
+		}
 	}
 	return nil
 }

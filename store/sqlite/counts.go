@@ -32,7 +32,7 @@ func midnight(t time.Time) time.Time {
 
 // Counts returns the numbers of the first page. Today begins at midnight of the
 // server's time zone, to the hour: where the offset from UTC isn't whole hours
-// the rest of that hour is counted too.
+// the rest of that hour is counted too. Of the queue it reads indexes alone.
 func (s *Store) Counts(ctx context.Context) (store.Counts, error) {
 	var c store.Counts
 	var oldest int64
@@ -41,10 +41,10 @@ func (s *Store) Counts(ctx context.Context) (store.Counts, error) {
 			(SELECT COUNT(*) FROM domain),
 			(SELECT COUNT(*) FROM account),
 			(SELECT COUNT(*) FROM alias),
-			COUNT(*),
-			COUNT(*) FILTER (WHERE hold <> 0),
-			COALESCE(MIN(created), 0)
-		FROM queue`).
+			(SELECT COUNT(*) FROM queue) - (SELECT COUNT(*) FROM queue WHERE report <> 0),
+			(SELECT COUNT(*) FROM queue WHERE hold <> 0 AND report = 0)
+				+ (SELECT COUNT(*) FROM queue WHERE hold = 0 AND class <> 2 AND domain IN (SELECT domain FROM pause)),
+			COALESCE((SELECT created FROM queue WHERE report = 0 ORDER BY id LIMIT 1), 0)`).
 		Scan(&c.Domains, &c.Accounts, &c.Aliases, &c.Queued, &c.Held, &oldest)
 	if err != nil {
 		return store.Counts{}, fmt.Errorf("count: %w", err)

@@ -29,8 +29,8 @@ func claimsOnce(t *testing.T, f *fixture) {
 	if again := f.claim(); len(again) != 0 {
 		t.Errorf("%d items claimed twice", len(again))
 	}
-	if _, ok, err := f.NextDue(t.Context()); ok || err != nil {
-		t.Errorf("something is due, although all is claimed (%v)", err)
+	if lanes, err := f.Lanes(t.Context()); len(lanes) != 0 || err != nil {
+		t.Errorf("%v are listed, although all is claimed (%v)", lanes, err)
 	}
 	f.settle(outcome(items[0], store.Sent), outcome(items[1], store.Sent))
 	if left := f.queue(); len(left) != 0 {
@@ -49,13 +49,6 @@ func forgetsClaims(t *testing.T, f *fixture) {
 	}
 }
 
-func leavesBusyAlone(t *testing.T, f *fixture) {
-	f.accept(outbound(f.message("x"), "r@example.com", "s@example.net"))
-	if items := f.claim("example.com"); len(items) != 1 || items[0].Domain != "example.net" {
-		t.Errorf("claimed %v, want the one at example.net", items)
-	}
-}
-
 func postpones(t *testing.T, f *fixture) {
 	f.accept(outbound(f.message("x"), "r@example.com"))
 	retry := f.now.Add(time.Minute)
@@ -65,10 +58,8 @@ func postpones(t *testing.T, f *fixture) {
 	if n := len(f.claim()); n != 0 {
 		t.Errorf("%d items claimed before their time", n)
 	}
-	at, ok, err := f.NextDue(t.Context())
-	f.must(err)
-	if !ok || !at.Equal(retry) {
-		t.Errorf("next due at %v (%t), want %v", at, ok, retry)
+	if lanes, err := f.Lanes(t.Context()); err != nil || len(lanes) != 1 || !lanes[0].Due.Equal(retry) || lanes[0].Class != store.Retried {
+		t.Errorf("lanes are %+v (%v), want one that is due at %v", lanes, err, retry)
 	}
 	f.now = retry
 	items := f.claim()
