@@ -238,6 +238,7 @@ func TestBackupAndRestore(t *testing.T) {
 	s, ids := openFilled(t, 3)
 	a := localMessage(s, ids[0], 1<<20)
 	a.Outbound = []store.Outbound{{Sender: a.Envelope.Sender, Recipient: mail.Recipient{Address: mail.Address{Local: "r", Domain: "example.com"}}}}
+	a.Owed = []store.OwedReport{{Recipient: mail.Recipient{Address: mail.Address{Local: "u", Domain: "example.org"}}, Kind: store.OwedDelivered}}
 	if err := s.Accept(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
@@ -304,12 +305,22 @@ func checkRestored(t *testing.T, s *Store, file string, account store.AccountID,
 	if err != nil || !bytes.Equal(text, bytes.Repeat([]byte("x"), 1<<20)) {
 		t.Errorf("the restored body has %d octets (%v)", len(text), err)
 	}
-	items, err := r.Claim(t.Context(), store.ClaimRequest{Now: time.Now().Add(time.Hour), Limit: 10})
-	if err != nil || len(items) != 0 {
-		t.Errorf("%d restored items would be sent again (%v)", len(items), err)
+	lanes, err := r.Lanes(t.Context())
+	if err != nil || len(lanes) != 0 {
+		t.Errorf("%+v restored would be sent again (%v)", lanes, err)
+	}
+	held, err := r.Queue(t.Context(), store.QueueFilter{Held: true})
+	if err != nil || len(held) != 1 || held[0].Hold != store.HeldByRestore {
+		t.Errorf("held are %+v (%v), want the one that was queued", held, err)
+	}
+	if n := number(t, r, `SELECT COUNT(*) FROM queue`); n != 1 {
+		t.Errorf("%d rows are restored, want no report that is owed", n)
 	}
 	if n, err := r.ReleaseQueue(t.Context(), store.QueueFilter{}); n != 1 || err != nil {
 		t.Errorf("%d items released (%v), want 1", n, err)
+	}
+	if lanes, err := r.Lanes(t.Context()); err != nil || len(lanes) != 1 {
+		t.Errorf("%+v may be claimed after the release (%v), want one lane", lanes, err)
 	}
 }
 

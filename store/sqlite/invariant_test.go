@@ -41,6 +41,8 @@ func TestReferencesHold(t *testing.T) {
 		"staged bodies":                   `SELECT COUNT(*) FROM staging`,
 		"octets too many or too few":      `SELECT (SELECT COALESCE(SUM(length(data)), 0) FROM chunk) - (SELECT COALESCE(SUM(size), 0) FROM message)`,
 		"accounts whose usage is wrong":   `SELECT COUNT(*) FROM account a WHERE used_count <> (SELECT COUNT(*) FROM entry WHERE account = a.id) OR used_bytes <> (SELECT COALESCE(SUM(size), 0) FROM entry WHERE account = a.id)`,
+		"items in the wrong class":        `SELECT COUNT(*) FROM queue WHERE class <> CASE WHEN cancel OR report THEN 2 WHEN attempts > 0 THEN 1 ELSE 0 END`,
+		"items with the wrong origin":     `SELECT COUNT(*) FROM queue WHERE origin <> '' AND sender NOT LIKE '%@' || origin OR (origin = '') <> (sender = '')`,
 		"trails without their acceptance": `SELECT COUNT(*) FROM trail t WHERE NOT EXISTS (SELECT 1 FROM event WHERE trail = t.id AND kind = 'accepted')`,
 	} {
 		if n := number(t, s, query); n != 0 {
@@ -50,6 +52,7 @@ func TestReferencesHold(t *testing.T) {
 	if n := number(t, s, `SELECT COUNT(*) FROM message`); n == 0 {
 		t.Error("nothing is left: the test shows nothing")
 	}
+	checkNothingForgotten(t, s)
 	for _, id := range ids {
 		if got, want := s.usage.get(id).Messages, number(t, s, fmt.Sprintf(`SELECT COUNT(*) FROM entry WHERE account = %d`, id)); got != want {
 			t.Errorf("account %d: usage in memory says %d messages, there are %d", id, got, want)
@@ -57,18 +60,55 @@ func TestReferencesHold(t *testing.T) {
 	}
 }
 
+// checkNothingForgotten claims all that may be claimed, by what the claims say is
+// left and by what Changes tells, and finds nothing that they have passed over.
+func checkNothingForgotten(t *testing.T, s *Store) {
+	t.Helper()
+	if n := len(s.claims.items) + len(s.claims.lanes); n != 0 {
+		t.Errorf("%d claims are left although all are settled", n)
+	}
+	lanes, err := s.Lanes(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	claimed := make(map[store.QueueID]bool)
+	for _, l := range lanes {
+		for due := l.Due; !due.IsZero(); {
+			c, err := s.ClaimLane(t.Context(), store.LaneClaim{Lane: l.Lane, Now: due, Works: 2, PerWork: 2})
+			if err != nil || len(c.Items) == 0 {
+				t.Fatalf("nothing is claimed of %+v at %v (%v)", l.Lane, due, err)
+			}
+			for _, i := range c.Items {
+				if claimed[i.ID] {
+					t.Errorf("item %d is claimed twice", i.ID)
+				}
+				claimed[i.ID] = true
+			}
+			due = c.Next
+		}
+	}
+	if want := number(t, s, `SELECT COUNT(*) FROM queue WHERE hold = 0`); int64(len(claimed)) != want {
+		t.Errorf("%d items are claimed, %d wait", len(claimed), want)
+	}
+}
+
 // randomStep does one of the things that happen to a store.
 func randomStep(s *Store, ids []store.AccountID, random *rand.Rand) error {
 	ctx := context.Background()
 	account := ids[random.IntN(len(ids))]
-	switch random.IntN(6) {
+	switch random.IntN(8) {
+	case 6:
+		return changeSome(ctx, s, random)
 	case 0, 1:
 		a := localMessage(s, account, random.IntN(900<<10))
 		if random.IntN(2) == 0 {
 			a.Local = append(a.Local, store.LocalDelivery{Account: ids[random.IntN(len(ids))], Recipient: mail.Address{Local: "v", Domain: "example.org"}})
 		}
 		if random.IntN(2) == 0 {
-			a.Outbound = []store.Outbound{{Recipient: mail.Recipient{Address: mail.Address{Local: "r", Domain: "example.com"}}}}
+			a.Outbound = []store.Outbound{randomRecipient(random), randomRecipient(random)}
+		}
+		if random.IntN(4) == 0 {
+			a.Owed = []store.OwedReport{{Recipient: randomRecipient(random).Recipient, Kind: store.OwedDelivered}}
 		}
 		return s.Accept(ctx, a)
 	case 2:
@@ -95,14 +135,49 @@ func randomStep(s *Store, ids []store.AccountID, random *rand.Rand) error {
 	}
 }
 
+func randomRecipient(random *rand.Rand) store.Outbound {
+	domain := []string{"example.com", "b.example"}[random.IntN(2)]
+	o := store.Outbound{Recipient: mail.Recipient{Address: mail.Address{Local: "r", Domain: domain}}}
+	if random.IntN(2) == 0 {
+		o.Sender = mail.Address{Local: "a@b", Domain: "our.example"}
+	}
+	return o
+}
+
+// changeSome does what the admin does to the queue.
+func changeSome(ctx context.Context, s *Store, random *rand.Rand) error {
+	changes := []func(context.Context, store.QueueFilter) (int64, error){
+		s.RetryQueue, s.HoldQueue, s.ReleaseQueue, s.ReturnQueue, s.CancelQueue,
+	}
+	items, err := s.Queue(ctx, store.QueueFilter{})
+	if err != nil || len(items) == 0 {
+		return err
+	}
+	_, err = changes[random.IntN(len(changes))](ctx, store.QueueFilter{Message: items[random.IntN(len(items))].Message})
+	return err
+}
+
+// settleSome claims of any lane, some of it together with others, and settles it.
 func settleSome(ctx context.Context, s *Store, ids []store.AccountID, random *rand.Rand) error {
-	items, err := s.Claim(ctx, store.ClaimRequest{Now: s.now(), Limit: 3})
+	lanes, err := s.Lanes(ctx)
+	if err != nil || len(lanes) == 0 {
+		return err
+	}
+	claim := store.LaneClaim{Lane: lanes[random.IntN(len(lanes))].Lane, Now: s.now(), Works: 3, PerWork: 2}
+	if random.IntN(2) == 0 {
+		claim.Together = func(l store.Lane) bool { return l.Class == claim.Lane.Class }
+	}
+	if random.IntN(4) == 0 {
+		late := s.now().Add(time.Hour)
+		claim.Late = &late
+	}
+	claimed, err := s.ClaimLane(ctx, claim)
 	if err != nil {
 		return err
 	}
-	settlement := store.Settlement{At: s.now()}
-	for _, i := range items {
-		o := store.Outcome{Item: i.ID, Message: i.Message, Result: store.Result(1 + random.IntN(4)), Retry: s.now().Add(time.Millisecond)}
+	settlement := store.Settlement{At: s.now(), Health: []store.Health{{Destination: claim.Lane.Domain}}}
+	for _, i := range claimed.Items {
+		o := store.Outcome{Item: i.ID, Message: i.Message, Result: store.Result(1 + random.IntN(5)), Retry: s.now().Add(time.Millisecond)}
 		if o.Result == store.Failed {
 			settlement.Reports = append(settlement.Reports, localMessage(s, ids[0], 300<<10))
 		}
