@@ -79,8 +79,9 @@ func owedAction(o store.Owed) dsn.Action {
 
 // Why nobody is told.
 const (
-	untoldNull     = "nobody is told: the message is a report itself, or has no sender"
-	untoldUnwanted = "nobody is told: its sender didn't want a report"
+	untoldNull      = "nobody is told: the message is a report itself, or has no sender"
+	untoldUnwanted  = "nobody is told: its sender didn't want a report"
+	untoldUnwritten = "nobody is told: the report could not be written"
 )
 
 // postpone plans the next round, unless the item's time is up.

@@ -18,7 +18,7 @@ import (
 type unit struct {
 	outcomes []store.Outcome
 	reports  []report
-	domains  []string // of the outcomes' recipients, for the books
+	health   *store.Health // of the destination, if it is to be kept
 }
 
 // A report is an acceptance whose body can be read again, if the settlement has
@@ -51,20 +51,24 @@ func (r *run) conclude(ctx context.Context, w *work, fates []fate) *unit {
 	}
 	for i := range list {
 		u.outcomes = append(u.outcomes, list[i].outcome)
-		u.domains = append(u.domains, w.items[i].Domain)
 	}
 	return u
 }
 
 // takeBack makes failures whose report could not be made into delays: it is our
-// own trouble, and a failure without its report would be a silent loss. Of a
-// success nobody hears then.
+// own trouble, and a failure without its report would be a silent loss. What is
+// owed is tried again too; of what has been sent nobody hears then.
 func (r *run) takeBack(w *work, list []judgement, fates []fate, n *telling) {
 	now := r.d.Now()
 	for k, i := range n.items {
-		item := w.items[i]
+		item, j := w.items[i], n.told[k]
+		if item.Owed != 0 && now.Before(item.Expires) {
+			j.outcome.Result, j.outcome.Events, j.outcome.Reply = store.Deferred, nil, untoldUnwritten
+			j.outcome.Retry = r.d.Schedule.Next(now, item.Expires, item.Attempts+1, r.spread())
+			continue
+		}
 		if n.action.IsSuccess() {
-			n.told[k].last().Reason = "nobody is told: the report could not be written"
+			j.last().Reason = untoldUnwritten
 			continue
 		}
 		item.Expires = time.Time{} // not in this round

@@ -25,7 +25,7 @@ type Event struct {
 	Certificate string     `json:"certificate,omitempty"`
 	Source      string     `json:"source,omitempty"`  // the address and name that we came with, where the admin has set one
 	Reply       string     `json:"reply,omitempty"`   // the remote's own words, or ours to a client
-	Outcome     string     `json:"outcome,omitempty"` // of an attempt: "sent", "deferred", "failed"
+	Outcome     string     `json:"outcome,omitempty"` // of an attempt: "sent", "deferred", "failed"; reported: "delivered", "relayed", "expanded"
 	Next        *time.Time `json:"next,omitempty"`    // deferred, queued: when it is tried again
 
 	Via    string     `json:"via,omitempty"`    // queued: the alias that led to the recipient
