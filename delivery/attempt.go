@@ -16,10 +16,13 @@ import (
 // maxTries bounds the addresses that are tried in one round.
 const maxTries = 10
 
-// A way is one address of one host.
+// A way is one address of one host, and what a connection to it goes by.
 type way struct {
-	host route.Host
-	at   netip.AddrPort
+	host   route.Host
+	at     netip.AddrPort
+	next   next         // that it was made for
+	source store.Source // zero: the kernel's choice
+	rule   rule
 }
 
 // An attempt is one round for one work: it goes from host to host until each
@@ -31,17 +34,17 @@ type attempt struct {
 
 	tried     map[netip.AddrPort]bool
 	over      bool // no further host is to be asked
-	unreached bool // there has been no connection
+	unreached bool // nobody could be reached: the destination's trouble, not this mail's
+	trouble   bool // a connection broke off, timed out or was ended
 	final     bool // the last problem was a final one
 }
 
 // run goes through the hosts. A connection that the job has already comes first.
 func (a *attempt) run(ctx context.Context) {
 	a.tried = make(map[netip.AddrPort]bool)
-	if a.job.conn != nil {
+	a.unreached = !a.reusable()
+	if !a.unreached {
 		a.send(ctx)
-	} else {
-		a.unreached = true
 	}
 	if !a.done(ctx) {
 		a.hosts(ctx)
@@ -49,7 +52,43 @@ func (a *attempt) run(ctx context.Context) {
 	for i := range a.fates {
 		a.fates[i].close(ctx, a.final)
 	}
+	a.spare(ctx)
 }
+
+// next is where the work goes.
+func (a *attempt) next() next {
+	var snapshot store.Ways
+	if q, ok := a.job.run.d.Queue.(interface {
+		Ways(context.Context) (store.Ways, error)
+	}); ok {
+		snapshot, _ = q.Ways(context.Background())
+	}
+	return newWays(snapshot, &a.job.run.d).next(a.first().Lane())
+}
+
+// first is the item that speaks for the message.
+func (a *attempt) first() store.QueueItem { return a.work.items[0] }
+
+// reusable reports whether the job's connection does for this work: one that was
+// made in another manner, or with less protection, is ended.
+func (a *attempt) reusable() bool {
+	j := a.job
+	if j.conn == nil {
+		return false
+	}
+	wish := a.first().Envelope.TLS
+	fits := j.at.next.sameManner(a.next(), j.at.source) &&
+		(!j.at.rule.lax || wish == mail.TLSOptional) && (wish != mail.TLSRequired || protects(j.conn))
+	if !fits || !j.conn.Usable() {
+		j.conn.Quit()
+		j.drop()
+	}
+	return fits && j.conn != nil
+}
+
+// protects reports whether mail that requires TLS all the way may be sent (RFC
+// 8689 section 4.2.1).
+func protects(conn *smtpclient.Conn) bool { return conn.Verified && conn.Offers("REQUIRETLS") }
 
 // close decides what has not been decided.
 func (f *fate) close(ctx context.Context, final bool) {
@@ -81,15 +120,16 @@ func (a *attempt) pending() []int {
 
 // hosts tries one group of hosts after the other.
 func (a *attempt) hosts(ctx context.Context) {
-	plan, err := a.job.run.router.Plan(ctx, a.work.items[0].Domain)
+	n, domain := a.next(), a.first().Domain
+	plan, err := a.job.run.router.Plan(ctx, route.Destination{Domain: domain, Relay: n.relay, Backup: n.backup, Ours: n.ours})
 	if err != nil {
 		a.problem(err, "")
 		return
 	}
-	for i, hosts := range plan {
-		ways, loop := a.ways(ctx, hosts)
+	for i, hosts := range plan.Groups {
+		ways, loop := a.ways(ctx, n, hosts)
 		if loop {
-			a.ourselves(i == 0)
+			a.ourselves(n, i == 0)
 			return
 		}
 		a.job.passing = i > 0 || len(hosts) > 1
@@ -97,7 +137,7 @@ func (a *attempt) hosts(ctx context.Context) {
 			if a.tried[w.at] || len(a.tried) >= maxTries {
 				continue
 			}
-			if a.try(ctx, w, i == 0); a.done(ctx) {
+			if a.try(ctx, w, plan.Authentic, i == 0); a.done(ctx) {
 				return
 			}
 		}
@@ -105,7 +145,7 @@ func (a *attempt) hosts(ctx context.Context) {
 }
 
 // ways resolves a group. loop says that one of it is ourselves.
-func (a *attempt) ways(ctx context.Context, hosts []route.Host) (list []way, loop bool) {
+func (a *attempt) ways(ctx context.Context, n next, hosts []route.Host) (list []way, loop bool) {
 	for _, host := range hosts {
 		addrs, err := a.job.run.router.Addresses(ctx, host)
 		if errors.Is(err, route.ErrLoop) {
@@ -113,24 +153,40 @@ func (a *attempt) ways(ctx context.Context, hosts []route.Host) (list []way, loo
 		}
 		if err != nil {
 			a.problem(err, host.Name)
+			a.final = a.final && !n.backup // what we hold waits for its domain to be put right
 		}
 		for _, at := range addrs {
-			list = append(list, way{host, at})
+			list = append(list, way{host: host, at: at, next: n})
 		}
 	}
 	return list, false
 }
 
 // ourselves ends the round: we are a mail server of that domain. If we are its
-// best one, its mail has nowhere to go; otherwise it waits for a better one.
-func (a *attempt) ourselves(best bool) {
+// best one, its mail has nowhere to go, unless we hold it for the domain;
+// otherwise it waits for a better one.
+func (a *attempt) ourselves(n next, best bool) {
 	a.over = true
-	if !best {
-		return
+	switch {
+	case best && n.backup:
+		a.final = false
+		a.say("DNS names no better mail server for "+a.first().Domain+" than ourselves, so its mail waits here", [3]int{4, 4, 6})
+	case best:
+		a.final = true
+		a.answer(statusAnswer(route.ErrLoop), "")
+	default:
+		a.final = false
 	}
-	a.final = true
+}
+
+// say gives those who have no answer yet one of our own words.
+func (a *attempt) say(words string, code [3]int) {
+	a.answer(smtpclient.Answer{Enhanced: code, Text: words}, "")
+}
+
+func (a *attempt) answer(answer smtpclient.Answer, host string) {
 	for _, i := range a.pending() {
-		a.fates[i].answer = statusAnswer(route.ErrLoop)
+		a.fates[i].answer, a.fates[i].host = answer, host
 	}
 }
 
@@ -142,7 +198,7 @@ func statusAnswer(s mail.Status) smtpclient.Answer {
 // problem notes what was in the way to a host. It is final only if nothing
 // before it was temporary.
 func (a *attempt) problem(err error, host string) {
-	answer := smtpclient.Answer{Text: err.Error()}
+	answer := ownAnswer(err)
 	status, known := errors.AsType[mail.Status](err)
 	if known {
 		answer = statusAnswer(status)
@@ -158,75 +214,24 @@ func (a *attempt) problem(err error, host string) {
 	a.final = known && first
 }
 
-// try connects to a host and sends.
-func (a *attempt) try(ctx context.Context, w way, best bool) {
-	a.tried[w.at] = true
-	conn, err := a.job.run.client.Dial(ctx, smtpclient.Target{Host: w.host.Name, At: w.at})
-	if err == nil {
-		a.unreached, a.final = false, false
-		a.job.use(conn, w)
-		a.send(ctx)
-		return
-	}
-	if ctx.Err() != nil {
-		return
-	}
-	e, ok := errors.AsType[*smtpclient.Error](err)
-	if !ok {
-		a.problem(err, w.host.Name)
-		return
-	}
-	a.refused(e, w, best)
-}
-
-// refused draws the conclusion from a connection that could not be made.
-func (a *attempt) refused(e *smtpclient.Error, w way, best bool) {
-	a.final = false
-	answer := e.Answer
-	switch self := errors.Is(e, smtpclient.ErrSelf) && !w.host.Chosen; {
-	case self && best:
-		a.over, answer = true, statusAnswer(route.ErrLoop)
-	case self:
-		a.over, answer = true, smtpclient.Answer{Text: w.host.Name + " is ourselves, and no better server could be reached"}
-	case errors.Is(e, ErrOffline):
-		a.over, answer.Text = true, e.Err.Error()
-	case e.Final:
-		a.over, a.unreached = true, false
-	default:
-		answer.Code = 0 // a greeting, whatever it says, is about this host alone
-	}
-	for _, i := range a.pending() {
-		a.learn(i, w, answer, e.TLS, e.Note)
-	}
-}
-
 // send sends to all who have no answer yet, on the job's connection.
 func (a *attempt) send(ctx context.Context) {
 	a.withdraw(ctx)
-	j, pending, first := a.job, a.pending(), a.work.items[0]
+	j, pending := a.job, a.pending()
 	if len(pending) == 0 {
 		return
 	}
-	m := smtpclient.Message{From: first.Sender, Envelope: first.Envelope, Size: first.Size}
-	for _, i := range pending {
-		m.To = append(m.To, a.work.items[i].Recipient)
-	}
-	m.Open = func(ctx context.Context) (io.ReadCloser, error) {
-		body, err := j.run.d.Queue.OpenMessage(ctx, first.Message)
-		if err != nil {
-			return nil, err
-		}
-		return body, nil
-	}
-	result, err := j.conn.Send(ctx, m)
+	result, err := j.conn.Send(ctx, a.message(pending))
 	if err != nil {
-		j.run.log.ErrorContext(ctx, "message can't be sent", "message", first.Message, "err", err)
+		j.run.log.ErrorContext(ctx, "message can't be sent", "message", a.first().Message, "err", err)
 	}
 	a.over = !result.Elsewhere && !result.Stale
+	a.unreached = result.Stale // nobody has been there since
+	a.trouble = a.trouble || result.Trouble
 	for k, i := range pending {
-		answer := result.Answers[k]
+		answer := blameless(result.Answers[k], j.at.host)
 		if clear := answer.Taken() || answer.Refused(); clear || !result.Stale && ctx.Err() == nil {
-			a.learn(i, j.at, answer, j.conn.TLS, j.conn.Note)
+			a.learn(i, j.at, broken(answer, result.Trouble), spokenOn(j.conn, j.at.rule))
 			a.fates[i].relayedWithoutDSN = answer.Taken() && !j.conn.Offers("DSN")
 		}
 	}
@@ -238,42 +243,58 @@ func (a *attempt) send(ctx context.Context) {
 	}
 }
 
+// message is what is sent to some of the items.
+func (a *attempt) message(items []int) smtpclient.Message {
+	first := a.first()
+	m := smtpclient.Message{From: first.Sender, Envelope: first.Envelope, Size: first.Size}
+	for _, i := range items {
+		m.To = append(m.To, a.work.items[i].Recipient)
+	}
+	m.Open = func(ctx context.Context) (io.ReadCloser, error) {
+		body, err := a.job.run.d.Queue.OpenMessage(ctx, first.Message)
+		if err != nil {
+			return nil, err
+		}
+		return body, nil
+	}
+	return m
+}
+
 // withdraw interrupts the items that are not to be sent any more: a claim may have
 // waited long for its turn.
 func (a *attempt) withdraw(ctx context.Context) {
+	a.interrupt(ctx, a.pending())
+}
+
+// spare interrupts those that have failed, but were withdrawn meanwhile: what
+// the admin has cancelled or holds isn't returned to its sender.
+func (a *attempt) spare(ctx context.Context) {
+	var failed []int
+	for i := range a.fates {
+		if a.fates[i].result == store.Failed {
+			failed = append(failed, i)
+		}
+	}
+	a.interrupt(context.WithoutCancel(ctx), failed)
+}
+
+func (a *attempt) interrupt(ctx context.Context, items []int) {
+	if len(items) == 0 {
+		return
+	}
 	var ids []store.QueueID
-	for _, i := range a.pending() {
+	for _, i := range items {
 		ids = append(ids, a.work.items[i].ID)
 	}
 	gone, err := a.job.run.d.Queue.Withdrawn(ctx, ids)
 	if err != nil && ctx.Err() == nil {
-		a.job.run.log.ErrorContext(ctx, "can't tell whether to send", "message", a.work.items[0].Message, "err", err)
+		a.job.run.log.ErrorContext(ctx, "can't tell whether to send", "message", a.first().Message, "err", err)
 	}
-	for i := range a.fates {
+	for _, i := range items {
 		if slices.Contains(gone, a.work.items[i].ID) {
 			a.fates[i].result = store.Interrupted
 		}
 	}
-}
-
-// learn notes an answer for one item, in its fate and in its trace.
-func (a *attempt) learn(i int, w way, answer smtpclient.Answer, tls, note string) {
-	if answer.Text == "" {
-		answer.Text = "the server gave no answer"
-	}
-	f := &a.fates[i]
-	f.learn(answer, w.host.Name)
-	f.tries = append(f.tries, store.Event{
-		Time:      a.job.run.d.Now(),
-		Kind:      store.Attempt,
-		Recipient: a.work.items[i].Recipient.Address.String(),
-		Host:      w.host.Name,
-		IP:        w.at.Addr().String(),
-		TLS:       tls,
-		Reply:     f.words(),
-		Outcome:   outcomeWord(answer),
-		Reason:    note,
-	})
 }
 
 // giveBack fails what the admin has returned to its sender.
@@ -287,7 +308,7 @@ func (a *attempt) giveBack() {
 // share gives another work for the same destination the same fate: nobody can
 // be reached there.
 func (a *attempt) share(other *work) *attempt {
-	shared := &attempt{job: a.job, work: other, fates: make([]fate, len(other.items))}
+	shared := &attempt{job: a.job, work: other, fates: make([]fate, len(other.items)), unreached: true}
 	for i, item := range other.items {
 		f := a.fates[0]
 		f.tries = make([]store.Event, len(a.fates[0].tries))

@@ -83,6 +83,7 @@ type Dispatcher struct {
 	CommandTimeout time.Duration // for each answer and each write; zero: 5 min
 	Grace          time.Duration // for attempts under way when Run is to stop; zero: 6 s
 	TLS            *tls.Config   // what client connections start from; nil: the defaults
+	STS            Policies      // MTA-STS; nil: none is followed
 
 	Log *slog.Logger     // nil: nothing is logged
 	Now func() time.Time // nil: time.Now

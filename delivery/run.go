@@ -28,6 +28,7 @@ type run struct {
 	log       *slog.Logger
 	router    *route.Router
 	client    *smtpclient.Client
+	security  *security
 	wake      chan struct{} // capacity 1: the books have changed
 	unsettled chan *unit
 	jobs      sync.WaitGroup
@@ -75,6 +76,7 @@ func newRun(d *Dispatcher) *run {
 		Fallback:  r.d.FallbackRelay,
 		Self:      listensOn(r.d.Listening),
 	}
+	r.security = newSecurity(&r.d)
 	r.client = &smtpclient.Client{
 		Hostname:       r.d.Hostname,
 		Dialer:         r.d.Dialer,

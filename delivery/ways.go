@@ -2,6 +2,9 @@ package delivery
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"sync/atomic"
 
 	"postroom/delivery/route"
 	"postroom/store"
@@ -11,7 +14,8 @@ import (
 // and never changed: a change makes new ones.
 type ways struct {
 	routes    map[whose]store.Route
-	pools     map[store.For][]store.Source
+	pools     map[store.For]*pool
+	names     []string // that we go by besides the server's own
 	paused    map[string]bool
 	backup    map[string]bool
 	smarthost *route.Relay    // takes what has no route; nil: by MX
@@ -30,15 +34,24 @@ type next struct {
 	key    string
 	relay  *route.Relay // nil: by MX
 	tls    store.TLSPolicy
+	ruled  bool           // the admin has said what tls says
 	pool   []store.Source // to send from; empty: the kernel's choice
+	turn   *atomic.Uint32 // of the pool; nil: at random
+	ours   []string       // names of ours: a host of that name is ourselves
 	shared bool           // several recipient domains lead there
 	backup bool           // only better servers than ourselves may have it
+}
+
+// A pool is a set of addresses to send from that take turns.
+type pool struct {
+	sources []store.Source
+	turn    atomic.Uint32
 }
 
 func newWays(snapshot store.Ways, d *Dispatcher) *ways {
 	w := &ways{
 		routes: make(map[whose]store.Route),
-		pools:  make(map[store.For][]store.Source),
+		pools:  make(map[store.For]*pool),
 		paused: make(map[string]bool),
 		backup: make(map[string]bool),
 	}
@@ -50,7 +63,13 @@ func newWays(snapshot store.Ways, d *Dispatcher) *ways {
 	}
 	for _, s := range snapshot.Sources {
 		owner := plain(s.For)
-		w.pools[owner] = append(w.pools[owner], s)
+		if w.pools[owner] == nil {
+			w.pools[owner] = &pool{}
+		}
+		w.pools[owner].sources = append(w.pools[owner].sources, s)
+		if s.Name != "" {
+			w.names = append(w.names, s.Name)
+		}
 	}
 	for _, p := range snapshot.Paused {
 		w.paused[p.Domain] = true
@@ -134,17 +153,17 @@ func relayOf(r store.Route) *route.Relay {
 
 // next returns where the mail of a lane goes.
 func (w *ways) next(lane store.Lane) next {
-	var n next
+	n := next{ours: w.names}
 	suffix := ""
 	r, found := w.route(lane)
 	switch {
 	case found:
-		n.relay, n.tls = relayOf(r), r.TLS
+		n.relay, n.tls, n.ruled = relayOf(r), r.TLS, true
 		if n.relay == nil && plain(r.For) != (store.For{}) {
 			suffix = " tls " + policyWord(r.TLS) // others' mail goes there in another manner
 		}
 	case w.smarthost != nil && !w.backup[lane.Domain]:
-		n.relay = w.smarthost
+		n.relay, n.ruled = w.smarthost, true
 	}
 	if n.relay == nil {
 		n.key, n.backup = lane.Domain, w.backup[lane.Domain]
@@ -154,9 +173,11 @@ func (w *ways) next(lane store.Lane) next {
 			suffix = manner(*n.relay, n.tls)
 		}
 	}
-	pool, owner := w.pool(lane)
-	n.pool = pool
-	n.key += suffix + owner
+	n.key += suffix
+	if p := w.pool(lane); p != nil {
+		n.pool, n.turn = p.sources, &p.turn
+		n.key += ownerKey(p.sources[0].For)
+	}
 	return n
 }
 
@@ -175,17 +196,18 @@ func (w *ways) route(lane store.Lane) (store.Route, bool) {
 	return store.Route{}, false
 }
 
-// pool returns the addresses to send a lane's mail from, and what they add to
-// its destination's key.
-func (w *ways) pool(lane store.Lane) (pool []store.Source, owner string) {
+// pool returns the addresses to send a lane's mail from, nil if nobody has set
+// any.
+func (w *ways) pool(lane store.Lane) *pool {
 	for _, f := range owners(lane) {
-		if pool = w.pools[f]; len(pool) > 0 {
-			return pool, ownerKey(pool[0].For)
+		if p := w.pools[f]; p != nil {
+			return p
 		}
 	}
-	return nil, ""
+	return nil
 }
 
+// ownerKey is what the owner of a pool adds to a destination's key.
 func ownerKey(f store.For) string {
 	switch {
 	case f.Account != 0 && f.Address == "":
@@ -209,4 +231,36 @@ func owners(lane store.Lane) []store.For {
 		list = append(list, store.For{Domain: lane.Origin})
 	}
 	return append(list, store.For{})
+}
+
+// source returns the address of ours to reach another one from, and its name:
+// none if the choice is the kernel's. It is not ok if there is a choice, and none
+// of it can reach the address.
+func (n next) source(remote netip.Addr) (s store.Source, ok bool) {
+	var fitting []store.Source
+	for _, s := range n.pool {
+		if s.IP.Unmap().Is4() == remote.Unmap().Is4() {
+			fitting = append(fitting, s)
+		}
+	}
+	switch {
+	case len(fitting) == 0:
+		return store.Source{}, len(n.pool) == 0
+	case n.turn == nil:
+		return fitting[rand.IntN(len(fitting))], true
+	}
+	return fitting[int(n.turn.Add(1)-1)%len(fitting)], true
+}
+
+// sameManner reports whether a connection that was made for one next, from a
+// source of its, does for another.
+func (n next) sameManner(other next, source store.Source) bool {
+	if (n.relay == nil) != (other.relay == nil) || n.relay != nil && *n.relay != *other.relay {
+		return false
+	}
+	from := len(other.pool) == 0 && !source.IP.IsValid()
+	for _, s := range other.pool {
+		from = from || s.IP == source.IP && s.Name == source.Name
+	}
+	return from && n.tls == other.tls && n.ruled == other.ruled
 }

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"testing"
 
+	"postroom/delivery/route"
 	"postroom/store"
 )
 
@@ -164,5 +165,58 @@ func BenchmarkNext(b *testing.B) {
 	w := newWays(snapshot, &Dispatcher{})
 	for b.Loop() {
 		w.next(store.Lane{Domain: "x.test", Account: 7, Origin: "our.test"})
+	}
+}
+
+func TestSourcesTakeTurns(t *testing.T) {
+	source := func(ip string) store.Source { return store.Source{IP: netip.MustParseAddr(ip)} }
+	w := newWays(store.Ways{Sources: []store.Source{source("192.0.2.1"), source("2001:db8::1"), source("192.0.2.2")}}, &Dispatcher{})
+	n := w.next(store.Lane{Domain: "x.test"})
+	seen := make(map[string]int)
+	for range 4 {
+		s, ok := n.source(netip.MustParseAddr("198.51.100.1"))
+		if !ok {
+			t.Fatal("there is no source")
+		}
+		seen[s.IP.String()]++
+	}
+	if seen["192.0.2.1"] != 2 || seen["192.0.2.2"] != 2 {
+		t.Errorf("they come from %v", seen)
+	}
+	if s, ok := n.source(netip.MustParseAddr("2001:db8::9")); !ok || s.IP.String() != "2001:db8::1" {
+		t.Errorf("over IPv6 it comes from %v", s)
+	}
+	four := newWays(store.Ways{Sources: []store.Source{source("192.0.2.1")}}, &Dispatcher{}).next(store.Lane{Domain: "x.test"})
+	if s, ok := four.source(netip.MustParseAddr("2001:db8::9")); ok {
+		t.Errorf("a pool of IPv4 reaches IPv6 from %v", s)
+	}
+	if _, ok := (next{}).source(netip.MustParseAddr("2001:db8::9")); !ok {
+		t.Error("without a pool the kernel can't choose")
+	}
+}
+
+func TestSameManner(t *testing.T) {
+	source := store.Source{IP: netip.MustParseAddr("192.0.2.1"), Name: "out.our.test"}
+	relay := func(password string) *route.Relay {
+		return &route.Relay{Host: "r.test", Port: 587, User: "u", Password: password}
+	}
+	for _, test := range []struct {
+		name       string
+		made, asks next
+		from       store.Source
+		want       bool
+	}{
+		{"the same", next{relay: relay("p")}, next{relay: relay("p")}, store.Source{}, true},
+		{"by MX", next{}, next{}, store.Source{}, true},
+		{"another relay", next{}, next{relay: relay("p")}, store.Source{}, false},
+		{"another password", next{relay: relay("p")}, next{relay: relay("q")}, store.Source{}, false},
+		{"another policy", next{}, next{tls: store.TLSMust, ruled: true}, store.Source{}, false},
+		{"from the pool", next{pool: []store.Source{source}}, next{pool: []store.Source{source}}, source, true},
+		{"from an address that is gone", next{pool: []store.Source{source}}, next{}, source, false},
+		{"from none, where there is a pool now", next{}, next{pool: []store.Source{source}}, store.Source{}, false},
+	} {
+		if got := test.made.sameManner(test.asks, test.from); got != test.want {
+			t.Errorf("%s: %v", test.name, got)
+		}
 	}
 }

@@ -59,11 +59,16 @@ func (r *Router) order(list []*net.MX) [][]Host {
 	return groups
 }
 
-// Addresses returns the addresses of a host of a plan. It fails with ErrLoop if
+// maxAddresses is how many addresses of one host are tried, so that one with many
+// leaves some tries to the others.
+const maxAddresses = 4
+
+// Addresses returns the addresses of a host of a plan, both families in turn: a
+// network that has only one of them costs no more than every other try. It fails with ErrLoop if
 // the host is ourselves, with ErrNoHost or ErrPrivate if it has no address to
 // send to, or with a temporary error.
 func (r *Router) Addresses(ctx context.Context, h Host) ([]netip.AddrPort, error) {
-	if !h.Chosen && strings.EqualFold(h.Name, r.Hostname) {
+	if h.ours || !h.Chosen && r.isOurs(h.Name, nil) {
 		return nil, ErrLoop
 	}
 	ips, err := r.lookup(ctx, h)
@@ -83,7 +88,26 @@ func (r *Router) Addresses(ctx context.Context, h Host) ([]netip.AddrPort, error
 	if len(list) == 0 {
 		return nil, ErrPrivate
 	}
-	return list, nil
+	list = r.mix(list)
+	return list[:min(len(list), maxAddresses)], nil
+}
+
+// mix shuffles the addresses of each family, and lets the families take turns.
+func (r *Router) mix(list []netip.AddrPort) []netip.AddrPort {
+	r.shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	var four, six, mixed []netip.AddrPort
+	for _, at := range list {
+		if at.Addr().Is4() {
+			four = append(four, at)
+		} else {
+			six = append(six, at)
+		}
+	}
+	for i := range max(len(four), len(six)) {
+		mixed = append(mixed, four[min(i, len(four)):min(i+1, len(four))]...)
+		mixed = append(mixed, six[min(i, len(six)):min(i+1, len(six))]...)
+	}
+	return mixed
 }
 
 func (r *Router) lookup(ctx context.Context, h Host) ([]netip.Addr, error) {
@@ -119,11 +143,39 @@ var private = []netip.Prefix{
 	netip.MustParsePrefix("198.18.0.0/15"), // benchmarks (RFC 2544)
 	netip.MustParsePrefix("240.0.0.0/4"),
 	netip.MustParsePrefix("fec0::/10"),
+	netip.MustParsePrefix("100::/64"),       // discard (RFC 6666)
+	netip.MustParsePrefix("64:ff9b:1::/48"), // NAT64 of one's own network (RFC 8215)
+	netip.MustParsePrefix("2001::/32"),      // Teredo: a tunnel to wherever the address says
+}
+
+// carriers are networks whose addresses stand for the IPv4 address at an offset.
+var carriers = []struct {
+	prefix netip.Prefix
+	offset int
+}{
+	{netip.MustParsePrefix("::/96"), 12},           // IPv4-compatible (RFC 4291)
+	{netip.MustParsePrefix("::ffff:0:0:0/96"), 12}, // IPv4-translated (RFC 2765)
+	{netip.MustParsePrefix("64:ff9b::/96"), 12},    // NAT64 (RFC 6052)
+	{netip.MustParsePrefix("2002::/16"), 2},        // 6to4 (RFC 3056)
+}
+
+// carried returns the IPv4 address that one of IPv6 leads to, or the address
+// itself.
+func carried(ip netip.Addr) netip.Addr {
+	ip = ip.Unmap()
+	for _, c := range carriers {
+		if c.prefix.Contains(ip) {
+			octets := ip.As16()
+			return netip.AddrFrom4([4]byte(octets[c.offset : c.offset+4]))
+		}
+	}
+	return ip
 }
 
 // isPublic reports whether an address that DNS gave may be contacted. 192.0.2.0/24
 // and its like are left to the network, which has no way there.
 func isPublic(ip netip.Addr) bool {
+	ip = carried(ip)
 	if !ip.IsGlobalUnicast() || ip.IsPrivate() { // loopback, link-local, multicast, unspecified are no global unicast
 		return false
 	}

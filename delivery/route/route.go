@@ -4,11 +4,11 @@ package route
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"strconv"
+	"slices"
 	"strings"
 
 	"postroom/store/mail"
@@ -34,6 +34,13 @@ var (
 	ErrLoop     = mail.Status{Code: 550, Enhanced: [3]int{5, 4, 6}, Text: "mail for this domain would come back to ourselves"}
 )
 
+// An Authenticator is a Resolver that knows whether DNSSEC vouches for its answers
+// (RFC 4035), the empty ones too.
+type Authenticator interface {
+	Resolver
+	AuthenticMX(ctx context.Context, domain string) (list []*net.MX, authentic bool, err error)
+}
+
 // A Router finds the ways for outgoing mail. Its fields are not changed while it
 // is in use.
 type Router struct {
@@ -41,7 +48,7 @@ type Router struct {
 	Hostname  string // ours: as an MX it means ourselves
 	Port      int    // of hosts found by DNS
 	Private   bool   // may those have private or loopback addresses?
-	Smarthost string // "host:port": takes everything
+	Smarthost string // only part of the Key
 	Fallback  string // "host:port": takes what no host found by DNS can be reached for
 	// Self reports whether an address is one that we listen on. Nil: none is.
 	Self func(netip.AddrPort) bool
@@ -61,6 +68,24 @@ type Host struct {
 	// Fallback means that the host is the last way out.
 	Fallback bool
 	literal  netip.Addr // of an address literal
+	ours     bool       // it is called as we are
+}
+
+// A Destination is what a Plan is for.
+type Destination struct {
+	Domain string   // the recipients'
+	Relay  *Relay   // what the admin has chosen for them; nil: by MX
+	Backup bool     // we hold the domain's mail for better servers
+	Ours   []string // names of ours besides the Hostname
+}
+
+// A Plan is the way to a destination: groups of hosts to try in order. Hosts of
+// one preference are a group, already mixed.
+type Plan struct {
+	Groups [][]Host
+	// Authentic means that DNSSEC vouches for the hosts' names. Whether it does so
+	// for their addresses is another question.
+	Authentic bool
 }
 
 // Key names the destination that a recipient domain's mail goes to. Mail with
@@ -72,77 +97,99 @@ func (r *Router) Key(domain string) string {
 	return domain
 }
 
-// Plan returns the groups of hosts to try in order: hosts of one preference are
-// a group, already mixed. Who goes through it resolves a group as a whole with
-// Addresses before trying any of it, and stops at the group that we are in (RFC
-// 5321 5.1). It fails with one of the Statuses above, or with a temporary error.
-func (r *Router) Plan(ctx context.Context, domain string) ([][]Host, error) {
-	if r.Smarthost != "" {
-		host, err := chosen(r.Smarthost)
-		return [][]Host{{host}}, err
+// Plan plans the way to a destination. Who goes through it resolves a group as a
+// whole with Addresses before trying any of it, and stops at the group that we
+// are in (RFC 5321 5.1). It fails with one of the Statuses above, or with a
+// temporary error.
+func (r *Router) Plan(ctx context.Context, d Destination) (Plan, error) {
+	if d.Relay != nil {
+		host, err := d.Relay.host()
+		return Plan{Groups: [][]Host{{host}}}, err
 	}
-	groups, err := r.byDomain(ctx, domain)
-	if err != nil || r.Fallback == "" {
-		return groups, err
+	plan, err := r.byDomain(ctx, d.Domain)
+	if status, final := errors.AsType[mail.Status](err); final && d.Backup && status != ErrNullMX {
+		return Plan{}, errors.New(status.Text + ", so its mail waits here")
 	}
-	fallback, err := chosen(r.Fallback)
-	fallback.Fallback = true
-	return append(groups, []Host{fallback}), err
+	if err != nil {
+		return Plan{}, err
+	}
+	for _, group := range plan.Groups {
+		for i := range group {
+			group[i].ours = r.isOurs(group[i].Name, d.Ours)
+		}
+	}
+	if r.Fallback == "" || d.Backup {
+		return plan, nil
+	}
+	fallback, err := r.fallback()
+	plan.Groups = append(plan.Groups, []Host{fallback})
+	return plan, err
 }
 
-func (r *Router) byDomain(ctx context.Context, domain string) ([][]Host, error) {
-	if ip, ok := literal(domain); ok {
-		return [][]Host{{{Name: domain, Port: r.Port, literal: ip}}}, nil
+// isOurs reports whether a host that DNS names is ourselves.
+func (r *Router) isOurs(name string, ours []string) bool {
+	return strings.EqualFold(name, r.Hostname) ||
+		slices.ContainsFunc(ours, func(one string) bool { return strings.EqualFold(name, one) })
+}
+
+func (r *Router) fallback() (Host, error) {
+	relay, err := ParseRelay(r.Fallback)
+	if err != nil {
+		return Host{}, err
 	}
-	list, err := r.Resolver.LookupMX(ctx, domain)
+	host, err := relay.host()
+	host.Fallback = true
+	return host, err
+}
+
+func (r *Router) byDomain(ctx context.Context, domain string) (Plan, error) {
+	if ip, ok := literal(domain); ok {
+		return Plan{Groups: [][]Host{{{Name: domain, Port: r.Port, literal: ip}}}}, nil
+	}
+	list, authentic, err := r.lookupMX(ctx, domain)
 	if err != nil && !isMissing(err) {
-		return nil, err
+		return Plan{}, err
 	}
 	missing := err != nil
 	hosts, null := usable(list)
 	switch {
 	case len(hosts) > 0:
-		return r.order(hosts), nil
+		return Plan{r.order(hosts), authentic}, nil
 	case null:
-		return nil, ErrNullMX
+		return Plan{}, ErrNullMX
 	case len(list) > 0:
-		return nil, ErrNoHost // an MX record that names no host
+		return Plan{}, ErrNoHost // an MX record that names no host
 	}
 	return r.withoutMX(ctx, domain, missing)
+}
+
+func (r *Router) lookupMX(ctx context.Context, domain string) ([]*net.MX, bool, error) {
+	if a, ok := r.Resolver.(Authenticator); ok {
+		return a.AuthenticMX(ctx, domain)
+	}
+	list, err := r.Resolver.LookupMX(ctx, domain)
+	return list, false, err
 }
 
 // withoutMX makes the domain itself the host (RFC 5321 5.1), if it has an
 // address. missing says that the question for MX was answered with NXDOMAIN,
 // which *net.Resolver also says of a domain that has other records.
-func (r *Router) withoutMX(ctx context.Context, domain string, missing bool) ([][]Host, error) {
+func (r *Router) withoutMX(ctx context.Context, domain string, missing bool) (Plan, error) {
 	ips, err := r.Resolver.LookupNetIP(ctx, "ip", domain)
 	switch {
 	case err != nil && isMissing(err) && missing:
-		return nil, ErrNoDomain
+		return Plan{}, ErrNoDomain
 	case err != nil && !isMissing(err):
-		return nil, err
+		return Plan{}, err
 	case len(ips) == 0:
-		return nil, ErrNoHost
+		return Plan{}, ErrNoHost
 	}
-	return [][]Host{{{Name: domain, Port: r.Port}}}, nil
+	// The name is the recipients' own: nobody else had to vouch for it.
+	return Plan{[][]Host{{{Name: domain, Port: r.Port}}}, true}, nil
 }
 
-// chosen parses a "host:port" of the configuration.
-func chosen(hostport string) (Host, error) {
-	name, port, err := net.SplitHostPort(hostport)
-	if err != nil {
-		return Host{}, fmt.Errorf("relay %q: %w", hostport, err)
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		return Host{}, fmt.Errorf("relay %q: %w", hostport, err)
-	}
-	host := Host{Name: strings.TrimSuffix(name, "."), Port: int(n), Chosen: true}
-	if ip, err := netip.ParseAddr(name); err == nil {
-		host.literal = ip
-	}
-	return host, nil
-}
+// Literal reports whether the host is an IP address.
+func (h Host) Literal() bool { return h.literal.IsValid() }
 
 // literal returns the address of a mail.Address's Domain that is one.
 func literal(domain string) (netip.Addr, bool) {
