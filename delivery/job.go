@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"postroom/delivery/smtpclient"
@@ -19,29 +20,33 @@ const (
 // A job works for one destination, with one connection at a time and one work
 // after the other.
 type job struct {
-	run       *run
-	dest      *destination
-	next      chan *work // given to it while it is idle; closed: it is to end
-	conn      *smtpclient.Conn
-	at        way // of conn
-	since     time.Time
-	connected bool // what the books say
+	run   *run
+	dest  *destination
+	conn  *smtpclient.Conn
+	at    way // of conn
+	since time.Time
 	// passing: conn's host is not the only best one of the destination.
 	passing bool
-	// turnedAway: the server has enough of our connections; the job ends.
-	turnedAway bool
+
+	// The rest is the board's.
+	poke       chan struct{} // while it is idle: it is to look for work; closed: it is to end
+	first      *work         // to begin with
+	claims     bool          // it is to claim a batch
+	started    time.Time
+	works      int
+	failures   int // of the destination, as far as this job knows
+	connected  bool
+	turnedAway bool // the server has enough of our connections; the job ends
+	gates      []*gate
 }
 
-// work delivers w and what else waits for the destination.
-func (j *job) work(ctx context.Context, w *work) {
+// work delivers what there is for the destination.
+func (j *job) work(ctx context.Context) {
 	defer j.run.ended(j)
-	for w != nil {
+	for w := j.run.more(ctx, j); w != nil; w = j.run.more(ctx, j) {
+		j.works++
 		j.handle(ctx, w)
-		wait := linger
-		if j.keep(); j.conn == nil || j.passing {
-			wait = 0 // the next mail asks the best host first, and draws lots between equals (RFC 5321 5.1)
-		}
-		w = j.run.more(j, wait)
+		j.keep()
 	}
 	if j.conn != nil {
 		j.conn.Quit()
@@ -59,21 +64,19 @@ func (j *job) handle(ctx context.Context, w *work) {
 	}()
 	r := j.run
 	a := &attempt{job: j, work: w, fates: make([]fate, len(w.items))}
-	if w.key == returns {
-		a.giveBack()
-	} else {
-		a.run(ctx)
-	}
-	if !a.unreached || ctx.Err() != nil {
-		a.submit(ctx)
+	if j.dest.paperwork {
+		a.decideOnPaper()
+		a.submit(ctx, nil)
 		return
 	}
-	if !r.alone(j, w) {
-		return
-	}
-	a.submit(ctx)
-	for _, other := range r.waitingWith(j) {
-		a.share(other).submit(ctx)
+	a.run(ctx)
+	switch {
+	case ctx.Err() != nil:
+		a.submit(ctx, nil)
+	case !a.unreached:
+		a.submit(ctx, r.served(j, a.fates[0].host, a.trouble))
+	case r.alone(j, w):
+		r.unreached(ctx, j, a)
 	}
 }
 
@@ -103,6 +106,37 @@ func (j *job) drop() {
 	}
 }
 
+// decideOnPaper gives each item its fate for which no server is needed.
+func (a *attempt) decideOnPaper() {
+	for i, item := range a.work.items {
+		if item.Owed != 0 {
+			a.fates[i].result = store.Told
+			continue
+		}
+		a.fates[i].result = store.Failed
+		a.fates[i].answer = smtpclient.Answer{Code: 550, Enhanced: [3]int{5, 0, 0}, Text: "returned by the administrator"}
+	}
+}
+
+// share gives another work for the same destination the same fate: nobody can
+// be reached there.
+func (a *attempt) share(other *work) *attempt {
+	return &attempt{job: a.job, work: other, fates: shared(a.fates[0], other)}
+}
+
+// shared makes the fates of a work of the fate of another recipient.
+func shared(f fate, w *work) []fate {
+	fates := make([]fate, len(w.items))
+	for i, item := range w.items {
+		fates[i] = f
+		fates[i].tries = slices.Clone(f.tries)
+		for k := range fates[i].tries {
+			fates[i].tries[k].Recipient = item.Recipient.Address.String()
+		}
+	}
+	return fates
+}
+
 // broken makes the unit of a work that was not brought to its end.
 func (r *run) broken(w *work) *unit {
 	u := &unit{}
@@ -116,23 +150,37 @@ func (r *run) broken(w *work) *unit {
 			Retry:     r.d.Schedule.Next(now, time.Time{}, item.Attempts+1, r.spread()),
 			Reply:     "internal error, see the log",
 		})
-		u.domains = append(u.domains, item.Domain)
 	}
 	return u
 }
 
-func (a *attempt) submit(ctx context.Context) {
-	u := a.job.run.conclude(context.WithoutCancel(ctx), a.work, a.fates)
-	for _, o := range u.outcomes {
-		a.job.run.note(ctx, o)
-	}
+func (a *attempt) conclude(ctx context.Context) *unit {
+	return a.job.run.conclude(context.WithoutCancel(ctx), a.work, a.fates)
+}
+
+// submit hands what came of an attempt to the settler, with the health of the
+// destination if it is to be kept.
+func (a *attempt) submit(ctx context.Context, health *store.Health) {
+	u := a.conclude(ctx)
+	u.health = health
+	a.job.run.note(ctx, u)
 	a.job.run.submit(u)
 }
 
-// note logs an outcome: the operator's day.
-func (r *run) note(ctx context.Context, o store.Outcome) {
-	word := map[store.Result]string{store.Sent: "message sent", store.Deferred: "message deferred", store.Failed: "message failed"}[o.Result]
-	if word != "" {
+// note logs outcomes: the operator's day.
+func (r *run) note(ctx context.Context, u *unit) {
+	for _, o := range u.outcomes {
+		word := ""
+		switch o.Result {
+		case store.Sent:
+			word = "message sent"
+		case store.Deferred:
+			word = "message deferred"
+		case store.Failed:
+			word = "message failed"
+		default:
+			continue
+		}
 		r.log.InfoContext(ctx, word, "message", o.Message, "to", o.Recipient.String(), "reply", o.Reply)
 	}
 }

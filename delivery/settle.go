@@ -75,7 +75,6 @@ func (r *run) commit(ctx context.Context, batch []*unit) ([]*unit, error) {
 	whole := context.WithoutCancel(ctx)
 	err := r.d.Queue.Settle(whole, r.settlement(batch...))
 	if err == nil {
-		r.settled(batch)
 		return nil, nil
 	}
 	if len(batch) == 1 {
@@ -86,9 +85,7 @@ func (r *run) commit(ctx context.Context, batch []*unit) ([]*unit, error) {
 		failed := r.d.Queue.Settle(whole, r.settlement(u))
 		if failed != nil {
 			left, err = append(left, u), failed
-			continue
 		}
-		r.settled([]*unit{u})
 	}
 	if len(left) == 0 {
 		return nil, nil
@@ -100,6 +97,9 @@ func (r *run) settlement(batch ...*unit) store.Settlement {
 	s := store.Settlement{At: r.d.Now()}
 	for _, u := range batch {
 		s.Outcomes = append(s.Outcomes, u.outcomes...)
+		if u.health != nil {
+			s.Health = append(s.Health, *u.health)
+		}
 		for _, rep := range u.reports {
 			rep.acceptance.Body = bytes.NewReader(rep.body)
 			s.Reports = append(s.Reports, rep.acceptance)

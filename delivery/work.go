@@ -3,7 +3,6 @@ package delivery
 import (
 	"fmt"
 
-	"postroom/delivery/route"
 	"postroom/delivery/smtpclient"
 	"postroom/store"
 	"postroom/store/mail"
@@ -20,32 +19,29 @@ type work struct {
 	items []store.QueueItem
 }
 
-// returns is the destination of what is returned without an attempt: it has no
-// server that could be slow.
-const returns = "\x00returned"
-
-// group makes works of claimed items, in the order of the items.
-func group(items []store.QueueItem, router *route.Router) []*work {
+// group makes works of items that were claimed for one destination, in the order
+// of the items.
+func group(key string, items []store.QueueItem) []*work {
 	type identity struct {
-		key     string
 		message store.MessageID
 		sender  mail.Address
 	}
-	open := make(map[identity]*work)
+	var open map[identity]*work
 	var list []*work
-	for _, item := range items {
-		key := router.Key(item.Domain)
-		if item.Cancel {
-			key = returns
-		}
-		id := identity{key, item.Message, item.Sender}
+	for i, item := range items {
+		id := identity{item.Message, item.Sender}
 		w := open[id]
 		if w == nil || len(w.items) == maxPerWork {
 			w = &work{key: key}
-			open[id] = w
+			if len(items) > 1 {
+				if open == nil {
+					open = make(map[identity]*work)
+				}
+				open[id] = w
+			}
 			list = append(list, w)
 		}
-		w.items = append(w.items, item)
+		w.items = append(w.items, items[i])
 	}
 	return list
 }

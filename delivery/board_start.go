@@ -1,0 +1,125 @@
+package delivery
+
+import (
+	"context"
+	"time"
+)
+
+// dispatch starts what can be started, and returns when there will be more to
+// do without anybody's news, or the zero time.
+func (r *run) dispatch(ctx context.Context) time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stuck || r.closed {
+		return time.Time{} // the settler wakes the loop, or nobody needs to
+	}
+	now := r.d.Now()
+	for _, d := range r.agenda.advance(now) {
+		r.woke(d, now)
+	}
+	r.occupyIdle(now)
+	r.startPaperwork(ctx)
+	r.startJobs(ctx, now)
+	r.startSweeper(ctx)
+	return r.agenda.next()
+}
+
+// occupyIdle hands what has just become ready to connections that wait for it.
+func (r *run) occupyIdle(now time.Time) {
+	for _, d := range r.agenda.ready {
+		if !d.isReady() || d.claiming || d.asleep(now) {
+			continue
+		}
+		if j := r.popIdle(d); j != nil {
+			j.claims, d.claiming = true, true
+			j.poke <- struct{}{}
+		}
+	}
+	r.agenda.ready = r.agenda.ready[:0]
+}
+
+func (r *run) startPaperwork(ctx context.Context) {
+	d := r.paperwork
+	for d.jobs < d.allowed() && (len(d.waiting) > 0 || d.isReady() && !d.claiming) {
+		r.start(ctx, d)
+	}
+}
+
+// startJobs begins as many jobs as may run.
+func (r *run) startJobs(ctx context.Context, now time.Time) {
+	for {
+		d, take := r.candidate(now)
+		switch {
+		case d == nil && (r.letIn(&r.probes) || r.letIn(&r.strange)):
+			continue
+		case d == nil:
+			r.crowded = false
+			return
+		case r.active >= r.d.Concurrency:
+			r.crowded = true
+			if j := r.popIdle(nil); j != nil {
+				close(j.poke) // it ends, and wakes the loop
+			}
+			return
+		}
+		take()
+		r.start(ctx, d)
+	}
+}
+
+// candidate returns whose turn it is to get a connection, nil if it is nobody's,
+// and what ends the turn. Work that is claimed already and in nobody's hands
+// comes first; more hands for what others are at, last.
+func (r *run) candidate(now time.Time) (d *destination, take func()) {
+	if d := first(&r.orphans, func(d *destination) bool { return d.jobs == 0 && r.wants(d, now) }); d != nil {
+		return d, func() { r.orphans = r.orphans[1:] }
+	}
+	if s := r.agenda.turn(func(d *destination) bool { return r.wants(d, now) }); s != nil {
+		return s.dest, func() { r.agenda.take(s) }
+	}
+	if d := r.firstLaden(now); d != nil {
+		return d, func() { r.laden = r.laden[1:]; d.laden = false }
+	}
+	return nil, nil
+}
+
+// firstLaden returns a destination of the laden ones that wants another job.
+func (r *run) firstLaden(now time.Time) *destination {
+	return first(&r.laden, func(d *destination) bool {
+		ok := len(d.waiting) > 0 && r.wants(d, now)
+		d.laden = ok
+		return ok
+	})
+}
+
+// first drops what isn't good from the front of a list and returns what then is
+// its first.
+func first(list *[]*destination, good func(*destination) bool) *destination {
+	for len(*list) > 0 {
+		d := (*list)[0]
+		if good(d) {
+			return d
+		}
+		(*list)[0] = nil
+		*list = (*list)[1:]
+	}
+	return nil
+}
+
+// start begins a job with work that waits, or with the duty to claim some.
+func (r *run) start(ctx context.Context, d *destination) {
+	j := &job{run: r, dest: d, poke: make(chan struct{}, 1), started: time.Now(), failures: d.health.Failures}
+	if j.first = d.pop(); j.first == nil {
+		j.claims, d.claiming = true, true
+	}
+	d.jobs++
+	if !d.paperwork {
+		r.active++
+	}
+	for _, g := range r.gates(d) {
+		g.inside++
+		j.gates = append(j.gates, g)
+	}
+	r.load(d)
+	r.jobs.Go(func() { j.work(ctx) })
+}
