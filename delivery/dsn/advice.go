@@ -14,10 +14,16 @@ func (r Report) advice(to Recipient) string {
 		return r.meaning()
 	case r.toOwner():
 		return r.adviceToOwner(to)
-	case r.forwarded(to) && (to.Cause == NoAddress || to.Cause == Disabled || to.Cause == Loop):
+	case r.forwarded(to) && isForForwarder(to.Cause):
 		return fmt.Sprintf("Please tell the recipient in another way, or write to postmaster@%s: the forwarding has to be corrected there.", shownDomain(to.Via.Domain))
 	}
 	return r.adviceOn(to)
+}
+
+// isForForwarder reports whether only who forwards a message can mend what was
+// in its way.
+func isForForwarder(c Cause) bool {
+	return c == NoAddress || c == Disabled || c == Loop || c == Unproven
 }
 
 func (r Report) adviceOn(to Recipient) string {
@@ -68,7 +74,7 @@ func adviceOnForm(status [3]int) string {
 // the sender.
 func (r Report) adviceToOwner(to Recipient) string {
 	advice := "You get this because mail to that address is forwarded by this server. "
-	if to.Cause == NoAddress || to.Cause == Disabled || to.Cause == Loop {
+	if to.Cause != Unproven && isForForwarder(to.Cause) {
 		advice += fmt.Sprintf("Please correct the alias %s if it leads to a wrong address. ", shown(to.Via))
 	}
 	return advice + fmt.Sprintf("%s has not been told: nothing proves that the message comes from there, and a report may then reach somebody who never wrote it.", shown(r.Sender))
