@@ -56,15 +56,7 @@ func (a *attempt) run(ctx context.Context) {
 }
 
 // next is where the work goes.
-func (a *attempt) next() next {
-	var snapshot store.Ways
-	if q, ok := a.job.run.d.Queue.(interface {
-		Ways(context.Context) (store.Ways, error)
-	}); ok {
-		snapshot, _ = q.Ways(context.Background())
-	}
-	return newWays(snapshot, &a.job.run.d).next(a.first().Lane())
-}
+func (a *attempt) next() next { return a.job.dest.next }
 
 // first is the item that speaks for the message.
 func (a *attempt) first() store.QueueItem { return a.work.items[0] }
@@ -295,28 +287,4 @@ func (a *attempt) interrupt(ctx context.Context, items []int) {
 			a.fates[i].result = store.Interrupted
 		}
 	}
-}
-
-// giveBack fails what the admin has returned to its sender.
-func (a *attempt) giveBack() {
-	for i := range a.fates {
-		a.fates[i].result = store.Failed
-		a.fates[i].answer = smtpclient.Answer{Code: 550, Enhanced: [3]int{5, 0, 0}, Text: "returned by the administrator"}
-	}
-}
-
-// share gives another work for the same destination the same fate: nobody can
-// be reached there.
-func (a *attempt) share(other *work) *attempt {
-	shared := &attempt{job: a.job, work: other, fates: make([]fate, len(other.items)), unreached: true}
-	for i, item := range other.items {
-		f := a.fates[0]
-		f.tries = make([]store.Event, len(a.fates[0].tries))
-		copy(f.tries, a.fates[0].tries)
-		for k := range f.tries {
-			f.tries[k].Recipient = item.Recipient.Address.String()
-		}
-		shared.fates[i] = f
-	}
-	return shared
 }

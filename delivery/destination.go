@@ -36,8 +36,10 @@ func newDestination(n next, most int) *destination {
 
 // leads reports whether n is where d's connections go, in the same manner.
 func (d *destination) leads(n next) bool {
-	same := d.next.relay == n.relay || d.next.relay != nil && n.relay != nil && *d.next.relay == *n.relay
-	return same && d.next.tls == n.tls && d.next.shared == n.shared && d.next.backup == n.backup && slices.Equal(d.next.pool, n.pool)
+	is := d.next
+	relay := is.relay == n.relay || is.relay != nil && n.relay != nil && *is.relay == *n.relay
+	return relay && is.tls == n.tls && is.ruled == n.ruled && is.shared == n.shared && is.backup == n.backup &&
+		slices.Equal(is.pool, n.pool) && slices.Equal(is.ours, n.ours)
 }
 
 // allowed returns how many jobs there may be. Whether anybody is there again is

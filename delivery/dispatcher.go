@@ -28,19 +28,27 @@ type Queue interface {
 	NewMessageID() store.MessageID
 	// OpenMessage opens the body of a queued message. The caller closes it.
 	OpenMessage(ctx context.Context, id store.MessageID) (*store.Body, error)
-	// Claim returns due items and keeps them from other claims until they are
-	// settled. Claims do not survive a restart.
-	Claim(ctx context.Context, r store.ClaimRequest) ([]store.QueueItem, error)
+	// Lanes returns each lane with an item that is neither held nor claimed, and
+	// when the earliest of them comes due.
+	Lanes(ctx context.Context) ([]store.LaneDue, error)
+	// Changes returns what has changed since its last call, or since Lanes. It
+	// never blocks.
+	Changes() store.QueueChanges
+	// ClaimLane returns items of a lane and keeps them from other claims until
+	// they are settled. Claims do not survive a restart.
+	ClaimLane(ctx context.Context, c store.LaneClaim) (store.Claimed, error)
 	// Withdrawn returns those of some claimed items that are not to be sent any
 	// more, because the admin or their account's standing wants it so.
 	Withdrawn(ctx context.Context, items []store.QueueID) ([]store.QueueID, error)
-	// NextDue returns when the earliest unclaimed item comes due.
-	NextDue(ctx context.Context) (at time.Time, ok bool, err error)
-	// Settle records outcomes and reports in one step and ends their claims. The
-	// claims stay if it fails.
+	// Health returns what was settled of the destinations' health.
+	Health(ctx context.Context) ([]store.Health, error)
+	// Ways returns what the admin has said about how mail leaves.
+	Ways(ctx context.Context) (store.Ways, error)
+	// Settle records outcomes, reports and health in one step and ends the claims.
+	// They stay if it fails.
 	Settle(ctx context.Context, s store.Settlement) error
-	// QueueChanged signals, at least once after each commit that adds or hastens
-	// an item, that Claim may have something new.
+	// QueueChanged signals, at least once after each change, that Changes has
+	// something new.
 	QueueChanged() <-chan struct{}
 }
 

@@ -12,15 +12,9 @@ import (
 	"postroom/store"
 )
 
-// claimSize is how many items are claimed in one step.
-const claimSize = 200
-
-// patience is how long a claim waits while there is enough to do.
-const patience = 200 * time.Millisecond
-
-// recheck is how long the loop sleeps at most while it knows of nothing that
-// comes due: a safety net, no wake-up is known to be missed.
-const recheck = 5 * time.Minute
+// reread is how often the queue is looked through as a whole: a safety net, no
+// wake-up is known to be missed.
+const reread = 5 * time.Minute
 
 // A run is one Run of a Dispatcher.
 type run struct {
@@ -29,10 +23,11 @@ type run struct {
 	router    *route.Router
 	client    *smtpclient.Client
 	security  *security
-	wake      chan struct{} // capacity 1: the books have changed
+	wake      chan struct{} // capacity 1: the board has changed
 	unsettled chan *unit
 	jobs      sync.WaitGroup
-	books
+	stale     bool // the loop's: the ways are to be read again
+	board
 }
 
 // Run sends mail until ctx ends. It then gives attempts under way a moment to
@@ -84,7 +79,8 @@ func newRun(d *Dispatcher) *run {
 		CommandTimeout: r.d.CommandTimeout,
 		TLS:            r.d.TLS,
 	}
-	r.books = books{destinations: make(map[string]*destination), domains: make(map[string]int)}
+	r.board.set(&r.d)
+	r.agenda = newAgenda(r.where)
 	return r
 }
 
@@ -112,82 +108,113 @@ func setDefault[T comparable](field *T, value T) {
 	}
 }
 
-// loop claims and starts until ctx ends.
+// loop starts what there is to do until ctx ends. It sleeps until there is news
+// from the store, the board or the clock. None is lost: each of the channels
+// holds a signal until it is looked at, and what a signal is about is read after
+// it was taken.
 func (r *run) loop(ctx, working context.Context) {
-	due := newAlarm(r.d.Now)
-	defer due.timer.Stop()
+	if !r.begin(ctx) {
+		return
+	}
+	due, again := time.NewTimer(0), time.NewTicker(reread)
+	defer due.Stop()
+	defer again.Stop()
 	for {
+		if next := r.dispatch(working); next.IsZero() {
+			due.Stop()
+		} else {
+			due.Reset(max(next.Sub(r.d.Now()), 0))
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-r.d.Queue.QueueChanged():
-			if r.halfFull() {
-				due.notAfter(r.d.Now().Add(patience))
-			} else {
-				r.claim(ctx, due)
-			}
-		case <-due.timer.C:
-			r.claim(ctx, due)
+			r.hear(ctx)
+		case <-due.C:
 		case <-r.wake:
-			switch retry, more := r.news(); {
-			case more:
-				r.claim(ctx, due)
-			case !retry.IsZero():
-				due.notAfter(retry)
-			}
+		case <-again.C:
+			r.tidy()
+			r.hear(ctx)
+			r.failed(ctx, r.read(ctx))
 		}
-		r.startJobs(working)
 	}
 }
 
-// claim takes what is due as far as there is room, and sets the timer to when
-// the next item comes due.
-func (r *run) claim(ctx context.Context, due *alarm) {
-	r.retry(time.Time{})
-	for {
-		limit, busy := r.room()
-		if limit == 0 {
-			due.in(recheck) // a settlement makes room, and wakes the loop
-			return
-		}
-		items, err := r.d.Queue.Claim(ctx, store.ClaimRequest{Now: r.d.Now(), Limit: limit, Busy: busy})
-		if err != nil {
-			r.claimFailed(ctx, due, err)
-			return
-		}
-		r.take(group(items, r.router))
-		if len(items) < limit {
-			break
+// begin reads everything, and tries again until it can or ctx ends: without the
+// ways mail would leave by the wrong one.
+func (r *run) begin(ctx context.Context) bool {
+	for r.failed(ctx, r.readHealth(ctx)) || r.failed(ctx, r.readWays(ctx)) || r.failed(ctx, r.read(ctx)) {
+		select {
+		case <-time.After(5 * time.Second):
+		case <-ctx.Done():
+			return false
 		}
 	}
-	at, ok, err := r.d.Queue.NextDue(ctx)
-	switch {
-	case err != nil:
-		r.claimFailed(ctx, due, err)
-	case ok:
-		due.at(at)
-	default:
-		due.in(recheck)
-	}
+	return ctx.Err() == nil
 }
 
-func (r *run) claimFailed(ctx context.Context, due *alarm, err error) {
-	due.in(5 * time.Second)
-	if ctx.Err() == nil {
+// failed logs an error of the store.
+func (r *run) failed(ctx context.Context, err error) bool {
+	if err != nil && ctx.Err() == nil {
 		r.log.ErrorContext(ctx, "queue can't be read", "err", err)
 	}
+	return err != nil
+}
+
+// hear takes in what has changed in the queue.
+func (r *run) hear(ctx context.Context) {
+	changes := r.d.Queue.Changes()
+	r.stale = r.stale || changes.Ways
+	if r.stale {
+		r.stale = r.failed(ctx, r.readWays(ctx))
+	}
+	r.learn(changes.Lanes)
+}
+
+// read looks through the whole queue.
+func (r *run) read(ctx context.Context) error {
+	lanes, err := r.d.Queue.Lanes(ctx)
+	r.learn(lanes)
+	return err
+}
+
+func (r *run) learn(lanes []store.LaneDue) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.d.Now()
+	for _, l := range lanes {
+		r.agenda.learn(l, now)
+		if d := r.agenda.lanes[l.Lane].dest; l.Hasten && d != nil {
+			r.agenda.reopen(d)
+		}
+	}
+}
+
+func (r *run) readHealth(ctx context.Context) error {
+	list, err := r.d.Queue.Health(ctx)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, h := range list {
+		r.known[h.Destination] = h
+	}
+	return err
+}
+
+// readWays reads where mail goes, and leads everything there.
+func (r *run) readWays(ctx context.Context) error {
+	snapshot, err := r.d.Queue.Ways(ctx)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ways = newWays(snapshot, &r.d)
+	r.agenda.remap(r.d.Now())
+	return nil
 }
 
 // stop gives back what has not been begun.
-func (r *run) stop() {
-	for _, w := range r.closeBooks() {
-		fates := make([]fate, len(w.items))
-		for i := range fates {
-			fates[i].result = store.Interrupted
-		}
-		r.submit(r.conclude(context.Background(), w, fates))
-	}
-}
+func (r *run) stop() { r.giveBack(r.closeBoard()) }
 
 // submit hands a unit to the settler. It waits while too many are unsettled.
 func (r *run) submit(u *unit) { r.unsettled <- u }
