@@ -28,11 +28,8 @@ func (c *Conn) login() error {
 		return c.loginFailed(err.Error())
 	}
 	line := "AUTH " + name
-	switch {
-	case len(first) > 0:
+	if first != nil {
 		line += " " + encode(first)
-	case first != nil:
-		line += " =" // RFC 4954 section 4
 	}
 	return c.converse(mechanism, line)
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net/netip"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,21 +124,46 @@ func TestServerThatForgetsMAIL(t *testing.T) {
 	}
 }
 
-func TestTransactionLeftInTheMiddleIsReset(t *testing.T) {
-	s := &smtptest.Server{Script: answer("RCPT TO:<b@", smtptest.Say("550 5.1.1 no b"))}
-	conn := dial(t, s)
-	for _, to := range []string{"b", "a", "a"} {
-		send(t, conn, message(letter, to))
-	}
-	conn.Quit()
-	resets := 0
-	for _, line := range s.Lines() {
-		if line == "RSET" {
-			resets++
+func TestTransactionLeftBeforeItsEndIsReset(t *testing.T) {
+	s := &smtptest.Server{Script: func(session int, line string) *smtptest.Step {
+		switch {
+		case strings.HasPrefix(line, "RCPT TO:<b@"):
+			return smtptest.Say("550 5.1.1 no b")
+		case line == "." && session == 2:
+			return smtptest.Say("554 5.7.1 no")
 		}
-	}
-	if resets != 1 || s.Count() != 2 {
-		t.Errorf("%d messages after %q", s.Count(), s.Lines())
+		return nil
+	}}
+	address := s.Start(t, "127.0.0.5")
+	for _, test := range []struct {
+		name   string
+		to     []string
+		resets int
+	}{
+		{"for want of a recipient", []string{"b", "a", "a"}, 1},
+		{"by a refusal of the message", []string{"a", "a", "a"}, 2},
+		{"by nothing", []string{"a", "a", "a"}, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			before := len(s.Lines())
+			conn, err := client().Dial(t.Context(), at(address))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, to := range test.to {
+				send(t, conn, message(letter, to))
+			}
+			conn.Quit()
+			resets := 0
+			for _, line := range s.Lines()[before:] {
+				if line == "RSET" {
+					resets++
+				}
+			}
+			if resets != test.resets {
+				t.Errorf("the dialog is %q", s.Lines()[before:])
+			}
+		})
 	}
 }
 
