@@ -274,3 +274,70 @@ func TestRelayIn(t *testing.T) {
 		}
 	}
 }
+
+func TestOwedReportsAreWritten(t *testing.T) {
+	s := newSite(t)
+	s.run()
+	list := address(t, "team@our.test")
+	a := store.Acceptance{
+		ID: s.store.NewMessageID(), At: s.now(), Body: strings.NewReader(letter), Size: int64(len(letter)),
+		Envelope: mail.Envelope{Sender: s.alice.Address},
+		Local:    []store.LocalDelivery{{Account: s.alice.ID, Recipient: s.alice.Address}},
+		Owed: []store.OwedReport{
+			{Recipient: mail.Recipient{Address: s.alice.Address, Notify: mail.NotifySuccess}, Kind: store.OwedDelivered},
+			{Recipient: mail.Recipient{Address: list, Notify: mail.NotifySuccess, Original: "rfc822;All@our.test"}, Kind: store.OwedExpanded},
+		},
+	}
+	if err := s.store.Accept(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	s.await(a.ID, store.Reported, 2)
+	drop := strings.Join(s.drop(), "\n")
+	for _, want := range []string{
+		"Your message has been delivered to alice@our.test.", "Final-Recipient: rfc822; alice@our.test\r\nAction: delivered\r\nStatus: 2.1.5",
+		"Your message to team@our.test has been sent on", "Original-Recipient: rfc822; All@our.test\r\nFinal-Recipient: rfc822; team@our.test\r\nAction: expanded",
+	} {
+		if !strings.Contains(drop, want) {
+			t.Errorf("the reports lack %q: %s", want, drop)
+		}
+	}
+	for _, e := range s.events(a.ID) {
+		if e.Kind == store.Reported && e.Report == nil || e.Kind == store.Attempt {
+			t.Errorf("the trace has %+v", e)
+		}
+	}
+}
+
+func TestForwardThatFails(t *testing.T) {
+	for name, authentic := range map[string]bool{"of a proven sender": true, "of another": false} {
+		t.Run(name, func(t *testing.T) {
+			s, remote := newSite(t), &smtptest.Server{}
+			s.postmaster()
+			s.mx("far.test", remote.Start(t, "127.0.0.5"))
+			s.run()
+			a := store.Acceptance{
+				ID: s.store.NewMessageID(), At: s.now(), Body: strings.NewReader(letter), Size: int64(len(letter)),
+				Envelope: mail.Envelope{Sender: address(t, "carol@far.test")}, Authentic: authentic,
+				Outbound: []store.Outbound{{
+					Sender: address(t, "srs0=x=far.test=carol@our.test"), Via: address(t, "team@our.test"),
+					Recipient: mail.Recipient{Address: address(t, "bob@gone.test")},
+				}},
+			}
+			if err := s.store.Accept(t.Context(), a); err != nil {
+				t.Fatal(err)
+			}
+			e := s.await(a.ID, store.Bounced, 1)
+			if e.Report == nil || strings.Contains(e.Reason, "postmaster@our.test is told") == authentic {
+				t.Fatalf("bounced is %+v", e)
+			}
+			if !authentic {
+				s.await(*e.Report, store.Delivered, 1)
+			} else if s.await(*e.Report, store.Relayed, 1); !strings.Contains(remote.Messages()[0].Data, "the domain of that other address does not exist") {
+				t.Errorf("carol has %s", remote.Messages()[0].Data)
+			}
+			if told := remote.Count() > 0; told != authentic {
+				t.Errorf("carol was told: %v", told)
+			}
+		})
+	}
+}
