@@ -73,7 +73,10 @@ type Dispatcher struct {
 	Directory Directory
 	Resolver  Resolver
 	Dialer    Dialer
-	Schedule  Schedule
+	// DialerFrom returns the Dialer for a source address that the admin has set;
+	// nil: a net.Dialer, whatever Dialer allows.
+	DialerFrom func(netip.Addr) Dialer
+	Schedule   Schedule
 
 	Concurrency    int // connections in all; zero: 100
 	PerDestination int // and to one destination; zero: 5

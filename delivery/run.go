@@ -75,6 +75,7 @@ func newRun(d *Dispatcher) *run {
 	r.client = &smtpclient.Client{
 		Hostname:       r.d.Hostname,
 		Dialer:         r.d.Dialer,
+		DialerFrom:     r.d.DialerFrom,
 		ConnectTimeout: r.d.ConnectTimeout,
 		CommandTimeout: r.d.CommandTimeout,
 		TLS:            r.d.TLS,

@@ -81,7 +81,7 @@ func (r *Router) Addresses(ctx context.Context, h Host) ([]netip.AddrPort, error
 		switch {
 		case r.Self != nil && r.Self(at):
 			return nil, loop(h)
-		case h.Chosen || r.Private || isPublic(at.Addr()):
+		case h.Chosen || r.Private || IsPublic(at.Addr()):
 			list = append(list, at)
 		}
 	}
@@ -172,9 +172,9 @@ func carried(ip netip.Addr) netip.Addr {
 	return ip
 }
 
-// isPublic reports whether an address that DNS gave may be contacted. 192.0.2.0/24
+// IsPublic reports whether an address that DNS gave may be contacted. 192.0.2.0/24
 // and its like are left to the network, which has no way there.
-func isPublic(ip netip.Addr) bool {
+func IsPublic(ip netip.Addr) bool {
 	ip = carried(ip)
 	if !ip.IsGlobalUnicast() || ip.IsPrivate() { // loopback, link-local, multicast, unspecified are no global unicast
 		return false

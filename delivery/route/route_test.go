@@ -174,7 +174,7 @@ func TestPublicAddresses(t *testing.T) {
 		"64:ff9b::10.0.0.1": false, "64:ff9b::192.0.2.1": true, "64:ff9b:1::192.0.2.1": false,
 		"2002:a00:1::1": false, "2002:7f00:1::": false, "2002:c000:201::1": true, "2001:0:a00:1::1": false, "100::1": false,
 	} {
-		if got := isPublic(netip.MustParseAddr(text)); got != want {
+		if got := IsPublic(netip.MustParseAddr(text)); got != want {
 			t.Errorf("%s is public: %v", text, got)
 		}
 	}
