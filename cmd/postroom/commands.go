@@ -24,67 +24,15 @@ type commands struct {
 	Account accountCmd `cmd:"" group:"people" help:"Accounts: who logs in, sends and collects."`
 	Alias   aliasCmd   `cmd:"" group:"people" help:"Addresses that lead to others."`
 
-	Queue queueCmd `cmd:"" group:"mail" help:"Mail that waits to be sent."`
-	Trace traceCmd `cmd:"" group:"mail" help:"The whole way of a message."`
+	Queue  queueCmd  `cmd:"" group:"mail" help:"Mail that waits to be sent, and where to."`
+	Route  routeCmd  `cmd:"" group:"mail" help:"Servers that mail goes to instead of by MX."`
+	Source sourceCmd `cmd:"" group:"mail" help:"Addresses of this machine that mail leaves from."`
+	Trace  traceCmd  `cmd:"" group:"mail" help:"The whole way of a message."`
 
 	Backup  backupCmd  `cmd:"" group:"data" help:"Copy everything into one file while the server runs."`
 	Restore restoreCmd `cmd:"" group:"data" help:"Begin an empty data folder with a backup."`
 
 	Bench benchCmd `cmd:"" group:"server" help:"Measure this program on this machine."`
-}
-
-type domainCmd struct {
-	Add    domainAdd    `cmd:"" group:"commands" help:"Begin to take mail for a domain."`
-	List   domainList   `cmd:"" group:"commands" help:"List the domains."`
-	Remove domainRemove `cmd:"" group:"commands" help:"Stop taking mail for a domain; it must have no accounts and no aliases."`
-}
-
-type domainAdd struct {
-	Name   string `arg:"" help:"Such as example.org."`
-	Backup bool   `help:"Only hold its mail until its own server is up again."`
-}
-
-// Run adds a domain.
-func (c *domainAdd) Run(ctx context.Context, s *shell) error {
-	d, err := ask[admin.Domain](ctx, s, "domain/add", admin.AddDomain{Name: c.Name, Backup: c.Backup})
-	if err == nil {
-		fmt.Fprintf(s.out, "Added the domain %s.\n", d.Name)
-	}
-	return err
-}
-
-type domainList struct{ listing }
-
-// Run lists the domains.
-func (c *domainList) Run(ctx context.Context, s *shell) error {
-	list, err := ask[[]admin.Domain](ctx, s, "domain/list", nothing{})
-	if err != nil {
-		return err
-	}
-	return showList(s, c.listing, list, "No domains yet: postroom domain add example.org", func(w io.Writer, list []admin.Domain) {
-		t := newTable(w, "DOMAIN", "ACCOUNTS", "ALIASES", "SINCE", "")
-		for _, d := range list {
-			kind := ""
-			if d.Backup {
-				kind = "backup"
-			}
-			t.row(d.Name, fmt.Sprint(d.Accounts), fmt.Sprint(d.Aliases), date(d.Created), kind)
-		}
-		t.flush()
-	})
-}
-
-type domainRemove struct {
-	Name string `arg:"" help:"The domain."`
-}
-
-// Run removes a domain.
-func (c *domainRemove) Run(ctx context.Context, s *shell) error {
-	_, err := ask[nothing](ctx, s, "domain/remove", nameRequest{c.Name})
-	if err == nil {
-		fmt.Fprintf(s.out, "Removed the domain %s.\n", c.Name)
-	}
-	return err
 }
 
 type aliasCmd struct {

@@ -2,110 +2,52 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
-	"strings"
-	"time"
 
 	"postroom/store/admin"
 )
 
 type queueCmd struct {
-	List    queueList    `cmd:"" group:"commands" help:"List the recipients that mail still waits for."`
-	Show    queueShow    `cmd:"" group:"commands" help:"Show one message's recipients in full."`
-	Retry   queueRetry   `cmd:"" group:"commands" help:"Try now; what is held stays held."`
-	Hold    queueHold    `cmd:"" group:"commands" help:"Keep mail from being sent until it is released."`
-	Release queueRelease `cmd:"" group:"commands" help:"Let held mail go."`
-	Cancel  queueCancel  `cmd:"" group:"commands" help:"Take a message out of the queue."`
+	List         queueList         `cmd:"" group:"commands" help:"List the recipients that mail still waits for."`
+	Show         queueShow         `cmd:"" group:"commands" help:"Show one message's recipients in full, with every attempt."`
+	Retry        queueRetry        `cmd:"" group:"commands" help:"Try now; what is held stays held."`
+	Hold         queueHold         `cmd:"" group:"commands" help:"Keep mail from being sent until it is released."`
+	Release      queueRelease      `cmd:"" group:"commands" help:"Let held mail go."`
+	Cancel       queueCancel       `cmd:"" group:"commands" help:"Take mail out of the queue; with --bounce return it to its sender."`
+	Destinations queueDestinations `cmd:"" group:"commands" help:"Show how each destination is doing."`
+	Pause        queuePause        `cmd:"" group:"commands" help:"Keep everything for a domain here until it is resumed."`
+	Resume       queueResume       `cmd:"" group:"commands" help:"Send to a paused domain again."`
 }
 
-type queueList struct {
-	Domain string `placeholder:"DOMAIN" help:"Only mail for this domain."`
-	listing
-}
-
-// Run lists the queue.
-func (c *queueList) Run(ctx context.Context, s *shell) error {
-	list, err := ask[[]admin.QueueItem](ctx, s, "queue/list", admin.QueueSelection{Domain: c.Domain})
-	if err != nil {
-		return err
-	}
-	return showList(s, c.listing, list, "Nothing waits to be sent.", func(w io.Writer, list []admin.QueueItem) {
-		now := time.Now()
-		t := newTable(w, "ID", "FROM", "TO", "STATUS", "TRIED", "NEXT", "LAST REPLY")
-		for _, q := range list {
-			t.row(q.ID.String(), orNothing(clip(q.From, 32)), clip(q.To, 40), q.Status, fmt.Sprint(q.Attempts), nextText(now, q), clip(q.LastReply, 60))
-		}
-		t.flush()
-	})
-}
-
-func nextText(now time.Time, q admin.QueueItem) string {
-	if q.Status == "waiting" {
-		return in(now, q.NextAttempt)
-	}
-	return "-"
-}
-
-type queueShow struct {
-	ID string `arg:"" name:"id" help:"The message's ID or its Message-ID."`
-	listing
-}
-
-// Run shows one message of the queue.
-func (c *queueShow) Run(ctx context.Context, s *shell) error {
-	list, err := ask[[]admin.QueueItem](ctx, s, "queue/list", admin.QueueSelection{Message: c.ID})
-	if err != nil {
-		return err
-	}
-	if len(list) == 0 {
-		return fmt.Errorf("the message %s is not in the queue; “postroom trace %s” may tell what became of it", c.ID, c.ID)
-	}
-	return show(s, c.listing, list, func(w io.Writer, list []admin.QueueItem) {
-		now := time.Now()
-		for i, q := range list {
-			if i > 0 {
-				fmt.Fprintln(w)
-			}
-			t := newTable(w)
-			t.row("To", q.To)
-			t.row("From", orNothing(q.From))
-			t.row("ID", q.ID.String())
-			t.row("Message-ID", orNothing(q.MessageID))
-			t.row("Status", q.Status)
-			t.row("Tried", plural(int64(q.Attempts), "time"))
-			t.row("Next", nextText(now, q))
-			t.row("Last reply", orNothing(q.LastReply))
-			t.row("Here since", q.Created.Local().Format(time.DateTime))
-			t.row("Goes back", q.Expires.Local().Format(time.DateTime))
-			t.flush()
-		}
-	})
-}
-
-// A queueChoice says which mail a change is about: exactly one of its three.
+// A queueChoice says which mail a change is about.
 type queueChoice struct {
 	ID     string `arg:"" name:"id" optional:"" help:"The message's ID or its Message-ID."`
 	All    bool   `help:"All that waits."`
 	Domain string `placeholder:"DOMAIN" help:"All mail for this domain."`
+	From   string `placeholder:"SENDER" help:"All mail from this sender; with --domain, that for the domain."`
 }
 
 // Validate is called by kong.
 func (q queueChoice) Validate() error {
 	n := 0
-	for _, given := range []bool{q.ID != "", q.All, q.Domain != ""} {
+	for _, given := range []bool{q.ID != "", q.All, q.Domain != "" || q.From != ""} {
 		if given {
 			n++
 		}
 	}
 	if n != 1 {
-		return fmt.Errorf("say which mail is meant: an ID, --domain or --all")
+		return errors.New("say which mail is meant: an ID, --domain, --from or --all")
 	}
 	return nil
 }
 
+func (q queueChoice) selection() admin.QueueSelection {
+	return admin.QueueSelection{Message: q.ID, Domain: q.Domain, Sender: q.From, All: q.All}
+}
+
 func (q queueChoice) change(ctx context.Context, s *shell, operation, done string) error {
-	c, err := ask[changedQueue](ctx, s, operation, admin.QueueSelection{Message: q.ID, Domain: q.Domain, All: q.All})
+	c, err := ask[changedQueue](ctx, s, operation, q.selection())
 	if err == nil {
 		fmt.Fprintf(s.out, "%s %s.\n", done, plural(c.Recipients, "recipient"))
 	}
@@ -134,20 +76,48 @@ func (c *queueRelease) Run(ctx context.Context, s *shell) error {
 }
 
 type queueCancel struct {
-	ID     string `arg:"" name:"id" help:"The message's ID or its Message-ID."`
-	Bounce bool   `help:"Return it to its sender."`
+	queueChoice
+	Bounce bool `help:"Return it to its sender."`
 }
 
-// Run takes a message out of the queue.
+// Run takes mail out of the queue.
 func (c *queueCancel) Run(ctx context.Context, s *shell) error {
-	n, err := ask[changedQueue](ctx, s, "queue/cancel", admin.QueueSelection{Message: c.ID, Bounce: c.Bounce})
+	selection := c.selection()
+	selection.Bounce = c.Bounce
+	n, err := ask[changedQueue](ctx, s, "queue/cancel", selection)
 	if err != nil {
 		return err
 	}
-	what := "without a word to its sender"
+	what := "without a word to the sender"
 	if c.Bounce {
-		what = "and goes back to its sender"
+		what = "and goes back to the sender"
 	}
-	fmt.Fprintf(s.out, "Cancelled for %s, %s.\n", plural(n.Recipients, "recipient"), strings.TrimSpace(what))
+	fmt.Fprintf(s.out, "Cancelled for %s, %s.\n", plural(n.Recipients, "recipient"), what)
 	return nil
+}
+
+type queuePause struct {
+	Domain string `arg:"" help:"The recipients' domain."`
+}
+
+// Run pauses a destination.
+func (c *queuePause) Run(ctx context.Context, s *shell) error {
+	_, err := ask[nothing](ctx, s, "queue/pause", nameRequest{c.Domain})
+	if err == nil {
+		fmt.Fprintf(s.out, "Paused: mail for %[1]s stays here until “postroom queue resume %[1]s”.\n", c.Domain)
+	}
+	return err
+}
+
+type queueResume struct {
+	Domain string `arg:"" help:"The recipients' domain."`
+}
+
+// Run resumes a destination.
+func (c *queueResume) Run(ctx context.Context, s *shell) error {
+	_, err := ask[nothing](ctx, s, "queue/resume", nameRequest{c.Domain})
+	if err == nil {
+		fmt.Fprintf(s.out, "Resumed: mail for %s is sent again.\n", c.Domain)
+	}
+	return err
 }

@@ -68,6 +68,9 @@ func eventText(e store.Event) string {
 	add("at %s", e.Host)
 	add("[%s]", e.IP)
 	add("TLS: %s", strings.TrimPrefix(e.TLS, "TLS "))
+	add("certificate: %s", e.Certificate)
+	add("source %s", e.Source)
+	add("alias %s", e.Via)
 	add("“%s”", e.Reply)
 	add("%s", e.Reason)
 	if e.Next != nil {

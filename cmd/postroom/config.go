@@ -71,7 +71,8 @@ type DeliveryConfig struct {
 	Port                           int
 	PrivateDestinations            bool
 	Retry                          []time.Duration
-	Expire, DelayNotice            time.Duration // DelayNotice zero: never
+	Expire, BackupExpire           time.Duration // BackupExpire: of mail for backup domains
+	DelayNotice                    time.Duration // zero: never
 	FallbackRelay, Smarthost       string        // host:port
 	ConnectTimeout, CommandTimeout time.Duration
 	Concurrency, PerDestination    int

@@ -17,8 +17,9 @@ import (
 // socketName is the name of the control socket in the data folder.
 const socketName = "control.sock"
 
-// maxRequest bounds the body of one request to the control socket, in octets.
-const maxRequest = 1 << 20
+// maxRequest bounds the body of one request to the control socket, in octets. The
+// longest is the list of a backup domain's recipients.
+const maxRequest = 64 << 20
 
 // handle makes an operation callable as POST /name, with its request and its
 // result in JSON.

@@ -9,7 +9,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,7 +24,7 @@ import (
 const postfixIP = "127.0.0.3"
 
 // A postfix is a real Postfix with a configuration of its own. It keeps the
-// mail of carol@remote.test in a maildir, and relays judge.test to us.
+// mail of remote.test in maildirs, and relays judge.test to us.
 type postfix struct {
 	t    *testing.T
 	dir  string
@@ -36,6 +35,11 @@ type postfix struct {
 // startPostfix runs one that relays to next.
 func startPostfix(t *testing.T, next string) *postfix {
 	t.Helper()
+	return startPostfixAt(t, freeAddr(t, postfixIP), next)
+}
+
+func startPostfixAt(t *testing.T, addr, next string) *postfix {
+	t.Helper()
 	needRoot(t)
 	need(t, "postfix", "postfix")
 	dir, err := os.MkdirTemp("", "postroom-postfix-")
@@ -43,14 +47,9 @@ func startPostfix(t *testing.T, next string) *postfix {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	l, err := net.Listen("tcp", postfixIP+":0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &postfix{t: t, dir: dir, addr: l.Addr().String()}
+	p := &postfix{t: t, dir: dir, addr: addr}
 	_, p.port = splitAddr(t, p.addr)
 	p.configure(next)
-	l.Close()
 	if out, err := p.command("start").CombinedOutput(); err != nil {
 		t.Fatalf("postfix start: %v: %s", err, out)
 	}
@@ -87,7 +86,6 @@ func (p *postfix) log() string {
 // configure writes main.cf and master.cf. Maildirs belong to an id that nobody has.
 func (p *postfix) configure(next string) {
 	p.t.Helper()
-	const nobody = 5000
 	for _, sub := range []string{"", "etc", "spool", "data", "mail"} {
 		dir := filepath.Join(p.dir, sub)
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -98,10 +96,10 @@ func (p *postfix) configure(next string) {
 		}
 	}
 	runProgram(p.t, nil, nil, "chown", "postfix", filepath.Join(p.dir, "data"))
-	if err := os.Chown(filepath.Join(p.dir, "mail"), nobody, nobody); err != nil {
+	if err := os.Chown(filepath.Join(p.dir, "mail"), mailID, mailID); err != nil {
 		p.t.Fatal(err)
 	}
-	cert := p.certificate()
+	cert := p.file("etc/chain.pem", chainPEM(p.t, receiverName))
 	nextHost, nextPort := splitAddr(p.t, next)
 	p.file("etc/main.cf", fmt.Sprintf(`compatibility_level = 3.6
 queue_directory = %[1]s/spool
@@ -117,11 +115,13 @@ mydestination =
 mynetworks = 127.0.0.0/8
 maillog_file = %[1]s/log
 maillog_file_prefixes = /
-message_size_limit = 60000000
+message_size_limit = %[6]d
 virtual_mailbox_limit = 0
+local_header_rewrite_clients =
+smtpd_recipient_restrictions = check_recipient_access inline:{{later@remote.test = 450 4.7.1 %[7]s}}
 virtual_mailbox_domains = remote.test
 virtual_mailbox_base = %[1]s/mail
-virtual_mailbox_maps = inline:{carol@remote.test=carol/}
+virtual_mailbox_maps = inline:{carol@remote.test=carol/, dave@remote.test=dave/, later@remote.test=later/}
 virtual_uid_maps = static:%[2]d
 virtual_gid_maps = static:%[2]d
 virtual_minimum_uid = %[2]d
@@ -134,7 +134,7 @@ smtp_tls_security_level = encrypt
 smtp_tls_loglevel = 1
 alias_maps =
 alias_database =
-`, p.dir, nobody, nextHost, nextPort, cert))
+`, p.dir, mailID, nextHost, nextPort, cert, receiverLimit, comeLater))
 	master, err := os.ReadFile("/usr/share/postfix/master.cf.dist")
 	if err != nil {
 		p.t.Fatal(err)
@@ -163,27 +163,27 @@ func (p *postfix) file(name, content string) string {
 	return file
 }
 
-// certificate makes a self-signed one and returns its file.
-func (p *postfix) certificate() string {
-	p.t.Helper()
+// chainPEM returns a key and a self-signed certificate for name.
+func chainPEM(t *testing.T, name string) string {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: []string{"mx.remote.test"},
+		SerialNumber: big.NewInt(1), DNSNames: []string{name},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 	}
 	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
 	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
-	return p.file("etc/chain.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}))+
-		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})))
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})) +
+		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}))
 }
 
 // delivered returns the files in carol's maildir.
@@ -317,3 +317,17 @@ func TestPostfixRelaysToUs(t *testing.T) {
 		}
 	}
 }
+
+// postfixReceiver is a Postfix as a receiver like the others.
+func postfixReceiver(t *testing.T, addr string) *receiver {
+	t.Helper()
+	p := startPostfixAt(t, addr, "127.0.0.1:1")
+	return &receiver{t: t, addr: addr, mail: filepath.Join(p.dir, "mail"), relent: func() {
+		runProgram(t, nil, nil, "postconf", "-c", filepath.Join(p.dir, "etc"), "-e", "smtpd_recipient_restrictions=")
+		if out, err := p.command("reload").CombinedOutput(); err != nil {
+			t.Fatalf("postfix reload: %v: %s", err, out)
+		}
+	}}
+}
+
+func TestPostfixTakesEverything(t *testing.T) { testReceiver(t, postfixReceiver) }

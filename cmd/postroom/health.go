@@ -53,6 +53,9 @@ type monitor struct {
 	registry *prometheus.Registry
 	open     *prometheus.GaugeVec
 	accepted *prometheus.CounterVec
+	outgoing prometheus.Gauge
+	dialed   *prometheus.CounterVec
+	settled  *prometheus.CounterVec
 	ledger   ledger
 }
 
@@ -66,6 +69,15 @@ func newMonitor(l ledger) *monitor {
 		accepted: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "postroom_connections_total", Help: "Connections taken since the start, by service.",
 		}, []string{"service"}),
+		outgoing: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "postroom_delivery_connections", Help: "Connections to other servers that are open.",
+		}),
+		dialed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "postroom_delivery_dials_total", Help: "Connections to other servers that were tried since the start, by whether they were made.",
+		}, []string{"result"}),
+		settled: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "postroom_deliveries_total", Help: "Recipients of mail to other servers since the start, by what a round of attempts came to.",
+		}, []string{"outcome"}),
 	}
 	v := version()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
@@ -73,7 +85,7 @@ func newMonitor(l ledger) *monitor {
 		ConstLabels: prometheus.Labels{"version": v.Version, "revision": v.Revision, "go": v.Go},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.open, m.accepted, build, &countsCollector{l},
+	m.registry.MustRegister(m.open, m.accepted, m.outgoing, m.dialed, m.settled, build, &countsCollector{l},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -36,6 +36,11 @@ func operations(a *admin.Admin, ready func() error) http.Handler {
 	handle(mux, "domain/list", plain(a.Domains))
 	handle(mux, "domain/remove", act(func(ctx context.Context, r nameRequest) error { return a.RemoveDomain(ctx, r.Name) }))
 
+	handle(mux, "domain/recipients", func(ctx context.Context, r admin.ChangeDomainRecipients) (admin.DomainRecipients, error) {
+		return a.DomainRecipients(ctx, r.Name)
+	})
+	handle(mux, "domain/set-recipients", a.ChangeDomainRecipients)
+
 	handle(mux, "account/add", a.AddAccount)
 	handle(mux, "account/list", plain(a.Accounts))
 	handle(mux, "account/show", func(ctx context.Context, r accountRequest) (admin.Account, error) { return a.Account(ctx, r.Address) })
@@ -64,7 +69,20 @@ func operations(a *admin.Admin, ready func() error) http.Handler {
 	handle(mux, "alias/list", plain(a.Aliases))
 	handle(mux, "alias/remove", func(ctx context.Context, r nameRequest) (admin.Alias, error) { return a.RemoveAlias(ctx, r.Name) })
 
-	handle(mux, "queue/list", a.Queue)
+	handle(mux, "route/add", a.AddRoute)
+	handle(mux, "route/list", plain(a.Routes))
+	handle(mux, "route/remove", act(a.RemoveRoute))
+	handle(mux, "source/add", a.AddSource)
+	handle(mux, "source/list", plain(a.Sources))
+	handle(mux, "source/remove", act(a.RemoveSource))
+
+	mux.HandleFunc("POST /queue/list", func(w http.ResponseWriter, r *http.Request) { serveQueue(w, r, a) })
+	handle(mux, "queue/show", func(ctx context.Context, r textRequest) ([]admin.ShownQueueItem, error) {
+		return a.ShowQueue(ctx, r.Text)
+	})
+	handle(mux, "queue/destinations", plain(a.Destinations))
+	handle(mux, "queue/pause", act(func(ctx context.Context, r nameRequest) error { return a.PauseDestination(ctx, r.Name) }))
+	handle(mux, "queue/resume", act(func(ctx context.Context, r nameRequest) error { return a.ResumeDestination(ctx, r.Name) }))
 	handle(mux, "queue/retry", counted(a.RetryQueue))
 	handle(mux, "queue/hold", counted(a.HoldQueue))
 	handle(mux, "queue/release", counted(a.ReleaseQueue))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -35,16 +36,28 @@ func showList[T any](s *shell, l listing, list []T, empty string, human func(io.
 }
 
 func printJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
+	text, err := indented(v, "")
+	if err == nil {
+		_, err = fmt.Fprintf(w, "%s\n", text)
+	}
+	return err
+}
+
+// indented returns v as JSON; prefix stands in front of every line but the first.
+func indented(v any, prefix string) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	enc.SetIndent(prefix, "  ")
+	err := enc.Encode(v)
+	return bytes.TrimRight(b.Bytes(), "\n"), err
 }
 
 // A table prints rows in aligned columns.
 type table struct {
-	w    io.Writer
-	rows [][]string
+	w     io.Writer
+	rows  [][]string
+	notes map[int]string // lines of their own, by the number of rows above them
 }
 
 func newTable(w io.Writer, columns ...string) *table {
@@ -63,6 +76,14 @@ func (t *table) row(cells ...string) {
 	t.rows = append(t.rows, cells)
 }
 
+// note adds a line that is in no column under the last row.
+func (t *table) note(text string) {
+	if t.notes == nil {
+		t.notes = make(map[int]string)
+	}
+	t.notes[len(t.rows)] = printable(text)
+}
+
 // flush prints the rows. The last column is as wide as it likes.
 func (t *table) flush() {
 	var widths []int
@@ -74,13 +95,16 @@ func (t *table) flush() {
 			widths[i] = max(widths[i], utf8.RuneCountInString(c))
 		}
 	}
-	for _, row := range t.rows {
+	for n, row := range t.rows {
 		var line strings.Builder
 		for i, c := range row {
 			line.WriteString(c)
 			line.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c)+2))
 		}
 		fmt.Fprintln(t.w, strings.TrimRight(line.String(), " "))
+		if note := t.notes[n+1]; note != "" {
+			fmt.Fprintln(t.w, note)
+		}
 	}
 }
 

@@ -59,11 +59,11 @@ func TestTimesInWords(t *testing.T) {
 	}{
 		{-time.Hour, "now"},
 		{0, "now"},
-		{30 * time.Second, "in 30s"},
-		{90 * time.Second, "in 1m"},
-		{3 * time.Hour, "in 3h"},
-		{47 * time.Hour, "in 47h"},
-		{100 * time.Hour, "in 4d"},
+		{30 * time.Second, "in 30 s"},
+		{90 * time.Second, "in 1 min"},
+		{3 * time.Hour, "in 3 h"},
+		{47 * time.Hour, "in 47 h"},
+		{100 * time.Hour, "in 4 days"},
 	} {
 		if got := in(now, now.Add(test.after)); got != test.want {
 			t.Errorf("in %v: %q, want %q", test.after, got, test.want)
@@ -72,7 +72,7 @@ func TestTimesInWords(t *testing.T) {
 	if got := ago(now, time.Time{}); got != "never" {
 		t.Errorf("the zero time: %q", got)
 	}
-	if got := ago(now, now.Add(-26*time.Hour)); got != "26h ago" {
+	if got := ago(now, now.Add(-26*time.Hour)); got != "26 h ago" {
 		t.Errorf("a day ago: %q", got)
 	}
 }

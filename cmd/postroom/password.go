@@ -31,11 +31,30 @@ func readPasswordLine(r io.Reader) (string, error) {
 	return line, nil
 }
 
-// askPassword asks twice at the terminal for a new password, without echo.
-func (s *shell) askPassword(address string) (string, error) {
+// terminal returns where a password can be asked for.
+func (s *shell) terminal() (*os.File, error) {
 	terminal, ok := s.in.(*os.File)
 	if !ok || !isTerminal(terminal) {
-		return "", usagef("there is no terminal to ask for a password at: use --password-stdin")
+		return nil, usagef("there is no terminal to ask for a password at: use --password-stdin")
+	}
+	return terminal, nil
+}
+
+// askOnce asks at the terminal for a password that there is already, without
+// echo.
+func (s *shell) askOnce(prompt string) (string, error) {
+	terminal, err := s.terminal()
+	if err != nil {
+		return "", err
+	}
+	return s.readHidden(terminal, prompt)
+}
+
+// askPassword asks twice at the terminal for a new password, without echo.
+func (s *shell) askPassword(address string) (string, error) {
+	terminal, err := s.terminal()
+	if err != nil {
+		return "", err
 	}
 	first, err := s.readHidden(terminal, "New password for "+address+": ")
 	if err != nil {

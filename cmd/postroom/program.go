@@ -38,7 +38,7 @@ func openProgram(ctx context.Context, conf *Config, log *slog.Logger) (*program,
 	}
 	p := &program{conf: conf, log: log, store: s}
 	p.auth = auth.New(s, auth.Options{SCRAM: conf.Auth.SCRAM, Log: log})
-	p.admin = &admin.Admin{Store: s, Auth: p.auth, Now: time.Now, Log: log}
+	p.admin = &admin.Admin{Store: s, Auth: p.auth, Now: time.Now, Log: log, OwnAddress: isOwnAddress}
 	return p, nil
 }
 

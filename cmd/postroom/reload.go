@@ -27,7 +27,7 @@ func (sv *server) reload() {
 		sv.log.Error("the configuration and the certificate stay as they were", "err", err)
 		return
 	}
-	sv.conf.Store(conf)
+	sv.configure(conf)
 	if len(later) > 0 {
 		sv.log.Warn("some keys take effect at the next start", "keys", later)
 	}

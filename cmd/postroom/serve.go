@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -43,8 +44,14 @@ func (c *serveCmd) Run(ctx context.Context, s *shell) error {
 	}
 	raiseFileLimit()
 	sv := &server{shell: s, log: newLogger(s, conf), hangups: make(chan os.Signal, 1), renewed: make(chan struct{}, 1)}
-	sv.conf.Store(conf)
+	sv.configure(conf)
 	return sv.runUntilSignal(ctx)
+}
+
+// configure has everything that is made from now on made as conf says.
+func (sv *server) configure(conf *Config) {
+	sv.conf.Store(conf)
+	sv.network.Store(newNetwork(conf, sv.log))
 }
 
 // newLogger returns where serve writes its log. In local mode somebody reads the
@@ -74,6 +81,7 @@ type server struct {
 	log   *slog.Logger
 	conf  atomic.Pointer[Config] // what was read last
 
+	network atomic.Pointer[network] // as conf says
 	*program
 	certs   *certificates
 	monitor *monitor
@@ -142,6 +150,9 @@ func (sv *server) open(ctx context.Context, conf *Config) (*program, error) {
 
 // serve runs with the store open.
 func (sv *server) serve(ctx context.Context, conf *Config) error {
+	if err := sv.checkSources(ctx); err != nil {
+		return err
+	}
 	if err := sv.certs.loadOrMake(conf); err != nil {
 		return err
 	}
@@ -169,6 +180,28 @@ func (sv *server) serve(ctx context.Context, conf *Config) error {
 		return err
 	}
 	return sv.runServices(ctx, control)
+}
+
+// checkSources fails if mail is to leave from an address that isn't this
+// machine's: it would wait, and nobody would know why.
+func (sv *server) checkSources(ctx context.Context) error {
+	sources, err := sv.admin.Sources(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range sources {
+		ip, err := netip.ParseAddr(s.IP)
+		if err == nil && isOwnAddress(ip) {
+			continue
+		}
+		flag := ""
+		if s.For != "" {
+			flag = " --for " + s.For
+		}
+		return usagef("the source address %[1]s is not an address of this machine: give it to a network interface, "+
+			"or remove it: postroom source remove %[1]s%[2]s", s.IP, flag)
+	}
+	return nil
 }
 
 // spoolName is the folder for messages on their way in that are too large for

@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"postroom/delivery"
+	"postroom/delivery/sts"
 	"postroom/pop3d"
 	"postroom/smtpd"
+	"postroom/smtpd/policy"
 	"postroom/web"
 )
 
@@ -78,6 +80,7 @@ func (sv *server) smtpServer(name string) *smtpd.Server {
 		ImplicitTLS:  name == "submissions",
 		ProxyTrusted: conf.Listen.ProxyTrusted,
 		SpoolDir:     filepath.Join(conf.Data, spoolName),
+		BackupExpire: conf.Delivery.BackupExpire,
 		Limits: smtpd.Limits{
 			MessageBytes:          conf.SMTP.MaxMessageSize,
 			Recipients:            conf.SMTP.MaxRecipients,
@@ -88,6 +91,9 @@ func (sv *server) smtpServer(name string) *smtpd.Server {
 		},
 		Log: sv.log.With("service", name),
 		Now: time.Now,
+	}
+	if conf.Inbound.SPF != "off" {
+		s.Rules.Message = append(s.Rules.Message, policy.SPF(sv.network.Load().names))
 	}
 	if s.Submission || conf.SMTP.Auth {
 		s.Auth = sv.auth
@@ -141,14 +147,16 @@ func (sv *server) webServices() []service {
 }
 
 func (sv *server) dispatcher() *delivery.Dispatcher {
-	conf := sv.conf.Load()
-	names, dialer := sv.outgoing()
+	conf, net := sv.conf.Load(), sv.network.Load()
+	log := sv.log.With("service", "delivery")
 	d := &delivery.Dispatcher{
 		Hostname:            conf.Name(),
-		Queue:               sv.store,
+		Queue:               sv.monitor.settling(sv.store),
 		Directory:           sv.store,
-		Resolver:            names,
-		Dialer:              dialer,
+		Resolver:            net.names,
+		Dialer:              sv.monitor.dialing(net.dialer),
+		DialerFrom:          func(ip netip.Addr) delivery.Dialer { return sv.monitor.dialing(net.dialerFrom(ip)) },
+		STS:                 &sts.Policies{Store: sv.store, Resolver: net.names, HTTP: net.web, Log: log},
 		Schedule:            delivery.Schedule{Waits: conf.Delivery.Retry, DelayNotice: conf.Delivery.DelayNotice},
 		Concurrency:         conf.Delivery.Concurrency,
 		PerDestination:      conf.Delivery.PerDestination,
@@ -158,7 +166,7 @@ func (sv *server) dispatcher() *delivery.Dispatcher {
 		FallbackRelay:       conf.Delivery.FallbackRelay,
 		ConnectTimeout:      conf.Delivery.ConnectTimeout,
 		CommandTimeout:      conf.Delivery.CommandTimeout,
-		Log:                 sv.log.With("service", "delivery"),
+		Log:                 log,
 		Now:                 time.Now,
 	}
 	for _, p := range byService(sv.ports, "smtp") {

@@ -137,11 +137,11 @@ func in(now, t time.Time) string {
 func inOneUnit(d time.Duration) string {
 	switch {
 	case d < time.Minute:
-		return fmt.Sprintf("%ds", max(0, d/time.Second))
+		return fmt.Sprintf("%d s", max(0, d/time.Second))
 	case d < time.Hour:
-		return fmt.Sprintf("%dm", d/time.Minute)
+		return fmt.Sprintf("%d min", d/time.Minute)
 	case d < 2*day:
-		return fmt.Sprintf("%dh", d/time.Hour)
+		return fmt.Sprintf("%d h", d/time.Hour)
 	}
-	return fmt.Sprintf("%dd", d/day)
+	return fmt.Sprintf("%d days", d/day)
 }

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"postroom/store/admin"
+)
+
+type queueDestinations struct{ listing }
+
+// Run shows what is known of each destination.
+func (c *queueDestinations) Run(ctx context.Context, s *shell) error {
+	list, err := ask[[]admin.Destination](ctx, s, "queue/destinations", nothing{})
+	if err != nil {
+		return err
+	}
+	return showList(s, c.listing, list, "No destinations are known yet.", func(w io.Writer, list []admin.Destination) {
+		now := time.Now()
+		t := newTable(w, "DESTINATION", "WAITING", "SENDING", "HELD", "STATE")
+		for _, d := range list {
+			t.row(d.Destination, fmt.Sprint(d.Waiting), fmt.Sprint(d.Sending), fmt.Sprint(d.Held), stateOf(now, d))
+			if d.State == "failing" {
+				t.note(clip("  "+wordsOf(d), screen))
+			}
+		}
+		t.flush()
+	})
+}
+
+// stateOf says in words how a destination is doing.
+func stateOf(now time.Time, d admin.Destination) string {
+	switch {
+	case d.State == "paused":
+		return "paused by you since " + d.PausedSince.Local().Format("2006-01-02 15:04")
+	case d.State == "failing":
+		return fmt.Sprintf("failing%s, %s", failingFor(now, d), nextText(now, d.NextTry))
+	case !d.LastSuccess.IsZero():
+		return "ok, " + ago(now, d.LastSuccess)
+	}
+	return "ok"
+}
+
+// failingFor says how long nobody could be reached: since the last success, or
+// since the oldest mail came that waits for a first one.
+func failingFor(now time.Time, d admin.Destination) string {
+	since := d.LastSuccess
+	if since.IsZero() {
+		since = d.Oldest
+	}
+	if since.IsZero() {
+		return ""
+	}
+	return " for " + inOneUnit(now.Sub(since))
+}
+
+func wordsOf(d admin.Destination) string {
+	if d.Host == "" {
+		return cmp.Or(d.LastReply, "no reason known")
+	}
+	return d.Host + ": " + d.LastReply
+}
