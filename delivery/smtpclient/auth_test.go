@@ -36,7 +36,6 @@ func TestLogin(t *testing.T) {
 		{"it shows the password to nobody who can do without", []string{"PLAIN", "SCRAM-SHA-256"}, users, nil, "AUTH SCRAM-SHA-256 ", ""},
 		{"it uses PLAIN", []string{"LOGIN", "PLAIN"}, users, nil, "AUTH PLAIN " + plainSecret, ""},
 		{"it uses LOGIN", []string{"LOGIN"}, users, nil, "AUTH LOGIN", ""},
-		{"it goes on after a challenge to PLAIN", []string{"PLAIN"}, users, answer("AUTH PLAIN", nil), "AUTH PLAIN", ""},
 		{"it fails with a wrong password by PLAIN", []string{"PLAIN"}, map[string]string{"postroom": "x"}, nil, "AUTH PLAIN", failed + "refused: 535 5.7.8 wrong user or password"},
 		{"it fails with a wrong password by LOGIN", []string{"LOGIN"}, map[string]string{"postroom": "x"}, nil, "AUTH LOGIN", failed + "refused: 535 5.7.8 wrong user or password"},
 		{"it fails with a wrong password by SCRAM", []string{"SCRAM-SHA-256"}, map[string]string{"postroom": "x"}, nil, "AUTH SCRAM", failed + "refused: 535 5.7.8 wrong user or password"},
