@@ -21,7 +21,6 @@ DROP INDEX queue_due;
 DROP INDEX queue_domain;
 DROP INDEX queue_message;
 CREATE INDEX queue_lane    ON queue (domain, account, origin, class, due) WHERE hold = 0;
-CREATE INDEX queue_domain  ON queue (domain);
 CREATE INDEX queue_message ON queue (message, domain);
 CREATE INDEX queue_held    ON queue (domain) WHERE hold <> 0;
 CREATE INDEX queue_report  ON queue (domain) WHERE report <> 0;

@@ -132,7 +132,10 @@ func acceptanceEvents(a store.Acceptance) []store.Event {
 
 // acceptanceLanes returns the lanes that a message's recipients come into.
 func acceptanceLanes(a store.Acceptance) []store.LaneDue {
-	var lanes []store.LaneDue
+	if len(a.Outbound)+len(a.Owed) == 0 {
+		return nil
+	}
+	lanes := make([]store.LaneDue, 0, len(a.Outbound)+len(a.Owed))
 	add := func(lane store.Lane) {
 		lane.Account = a.Account
 		if !slices.ContainsFunc(lanes, func(l store.LaneDue) bool { return l.Lane == lane }) {
@@ -165,12 +168,12 @@ func (p *pending) apply(tx *tx) error {
 		}
 	}
 	for _, o := range p.a.Outbound {
-		if err := p.enqueue(tx, o, 0); err != nil {
+		if err := p.enqueue(tx, o); err != nil {
 			return err
 		}
 	}
 	for _, o := range p.a.Owed {
-		if err := p.enqueue(tx, store.Outbound{Sender: p.a.Envelope.Sender, Recipient: o.Recipient}, o.Kind); err != nil {
+		if err := p.owe(tx, o); err != nil {
 			return err
 		}
 	}
@@ -230,24 +233,47 @@ func (p *pending) deliver(tx *tx, d store.LocalDelivery) error {
 	return p.s.addUsage(tx, d.Account, size, 1)
 }
 
-// enqueue makes a queue item of a recipient, or of a report that is owed for one.
-func (p *pending) enqueue(tx *tx, o store.Outbound, owed store.Owed) error {
+// enqueue makes a queue item of a recipient.
+func (p *pending) enqueue(tx *tx, o store.Outbound) error {
 	expires := o.Expires
 	if expires.IsZero() {
 		expires = p.a.At.Add(p.s.opts.Expire)
 	}
-	class := store.Fresh
-	if owed != 0 {
-		class = store.Paperwork
-	}
 	r := o.Recipient
-	_, err := tx.exec(`
-		INSERT INTO queue (message, sender, recipient, domain, notify, orcpt, account, created, expires, due, origin, via, report, class)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	query, args := insertItem, []any{
 		p.a.ID, o.Sender.String(), r.Address.String(), r.Address.Domain, r.Notify, r.Original,
-		p.a.Account, micros(p.a.At), micros(expires), micros(p.a.At), o.Sender.Domain, o.Via.String(), owed, class)
-	if err != nil {
+		p.a.Account, micros(p.a.At), micros(expires), micros(p.a.At), o.Sender.Domain,
+	}
+	if !o.Via.IsNull() {
+		query, args = insertViaItem, append(args, o.Via.String())
+	}
+	if _, err := tx.exec(query, args...); err != nil {
 		return fmt.Errorf("insert queue item: %w", err)
+	}
+	return nil
+}
+
+// What few items need is bound for them alone: binding is a good part of the cost.
+const (
+	insertItem = `
+		INSERT INTO queue (message, sender, recipient, domain, notify, orcpt, account, created, expires, due, origin)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	insertViaItem = `
+		INSERT INTO queue (message, sender, recipient, domain, notify, orcpt, account, created, expires, due, origin, via)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	insertOwedItem = `
+		INSERT INTO queue (message, sender, recipient, domain, notify, orcpt, account, created, expires, due, origin, report, class)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 2)`
+)
+
+// owe makes a queue item of a report that is owed.
+func (p *pending) owe(tx *tx, o store.OwedReport) error {
+	at, sender, r := p.a.At, p.a.Envelope.Sender, o.Recipient
+	_, err := tx.exec(insertOwedItem,
+		p.a.ID, sender.String(), r.Address.String(), r.Address.Domain, r.Notify, r.Original,
+		p.a.Account, micros(at), micros(at.Add(p.s.opts.Expire)), micros(at), sender.Domain, o.Kind)
+	if err != nil {
+		return fmt.Errorf("insert owed report: %w", err)
 	}
 	return nil
 }

@@ -32,6 +32,8 @@ func TestQueueIsReadByIndex(t *testing.T) {
 		{"claims from a lane", laneRows, 8, "USING INDEX queue_lane (domain=? AND account=? AND origin=? AND class=? AND due>?)"},
 		{"claims the rest of a message", messageRows, 3, "USING INDEX queue_message (message=?)"},
 		{"claims the rest of a message at a domain", messageRows + ` AND q.domain = ?4`, 4, "USING INDEX queue_message (message=? AND domain=?)"},
+		{"lists a domain", `SELECT 1 FROM queue q WHERE ` + atDomain, 4, "USING COVERING INDEX queue_lane (domain=?)"},
+		{"lists what is held", `SELECT 1 FROM queue q WHERE ` + isHeld, 0, "USING INTEGER PRIMARY KEY"},
 	} {
 		t.Run(test.it, func(t *testing.T) {
 			got := plan(t, s, test.query, make([]any, test.args)...)

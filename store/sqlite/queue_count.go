@@ -8,21 +8,33 @@ import (
 )
 
 // QueuedByDomain returns how much waits for each recipient domain, by their names.
-// All of a paused domain counts as held.
+// All of a paused domain counts as held. It reads indexes alone.
 func (s *Store) QueuedByDomain(context.Context) ([]store.DestinationQueue, error) {
 	rows, err := s.query(`
-		SELECT q.domain, q.waiting, q.held, (SELECT created FROM queue WHERE id = q.first)
+		SELECT d.domain, d.waiting, d.held, queue.created
 		FROM (
-			SELECT domain,
-				COUNT(*) - COALESCE(h.n, 0) - COALESCE(r.n, 0) AS waiting,
-				COALESCE(h.n, 0) AS held,
-				MIN(id) AS first
-			FROM queue
-			LEFT JOIN (SELECT domain, COUNT(*) AS n FROM queue WHERE hold <> 0 AND report = 0 GROUP BY domain) AS h USING (domain)
-			LEFT JOIN (SELECT domain, COUNT(*) AS n FROM queue WHERE report <> 0 GROUP BY domain) AS r USING (domain)
-			GROUP BY domain) AS q
-		WHERE q.waiting + q.held > 0
-		ORDER BY q.domain`)
+			SELECT domain, SUM(waiting) AS waiting, SUM(held) AS held, MIN(first) AS first
+			FROM (
+				SELECT domain, COUNT(*) AS waiting, 0 AS held, MIN(id) AS first
+				FROM queue INDEXED BY queue_lane
+				WHERE hold = 0
+				GROUP BY domain
+				UNION ALL
+				SELECT domain, -COUNT(*), 0, NULL
+				FROM queue INDEXED BY queue_report
+				WHERE report <> 0
+				GROUP BY domain
+				UNION ALL
+				SELECT domain, 0, COUNT(*), MIN(id)
+				FROM queue INDEXED BY queue_held
+				WHERE hold <> 0
+				GROUP BY domain
+			)
+			GROUP BY domain
+		) AS d
+		JOIN queue ON queue.id = d.first
+		WHERE d.waiting + d.held > 0
+		ORDER BY d.domain`)
 	if err != nil {
 		return nil, fmt.Errorf("count queue by domain: %w", err)
 	}

@@ -152,7 +152,7 @@ func queueWhere(f store.QueueFilter) (where string, args []any) {
 		add("q.message = ?", f.Message)
 	}
 	if f.Domain != "" {
-		add("q.domain = ?", f.Domain)
+		add(atDomain, f.Domain, f.After, f.Domain, f.After)
 	}
 	if f.Sender != "" {
 		add(sentBy, "a:"+f.Sender, f.Sender)
@@ -161,10 +161,23 @@ func queueWhere(f store.QueueFilter) (where string, args []any) {
 		add("q.account <> 0 AND q.account = ?", f.Account) // the first is for the index
 	}
 	if f.Held {
-		add("(q.hold <> 0 OR q.class <> 2 AND q.domain IN (SELECT domain FROM pause))")
+		add(isHeld)
 	}
 	return strings.Join(conditions, " AND "), args
 }
+
+// An item is either in queue_lane or in queue_held: no index of its own for the
+// domain makes accepting mail slower.
+const (
+	atDomain = `q.id IN (
+		SELECT id FROM queue INDEXED BY queue_lane WHERE hold = 0 AND domain = ? AND id > ?
+		UNION ALL
+		SELECT id FROM queue INDEXED BY queue_held WHERE hold <> 0 AND domain = ? AND id > ?)`
+	isHeld = `q.id IN (
+		SELECT id FROM queue INDEXED BY queue_held WHERE hold <> 0
+		UNION ALL
+		SELECT id FROM queue INDEXED BY queue_lane WHERE hold = 0 AND class <> 2 AND domain IN (SELECT domain FROM pause))`
+)
 
 // sentBy selects by the envelope's sender. It looks among the messages whose
 // trails are found by that address, and those whose trails can't be found yet.
