@@ -141,13 +141,6 @@ const (
 	HeldByPause         // the recipient's domain is paused; never kept with the item
 )
 
-// A ClaimRequest asks for due items that nobody else is working on.
-type ClaimRequest struct {
-	Now   time.Time
-	Limit int
-	Busy  []string // recipient domains to leave alone
-}
-
 // An Outcome says what one round of attempts did to one queue item.
 type Outcome struct {
 	Item      QueueID

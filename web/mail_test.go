@@ -102,8 +102,15 @@ func (s *site) collect(address string, remove string) {
 // round lets one round of attempts end for all that is due.
 func (s *site) round(end func(store.QueueItem) store.Outcome) {
 	s.t.Helper()
-	items, err := s.store.Claim(s.t.Context(), store.ClaimRequest{Now: s.now(), Limit: 1000})
+	lanes, err := s.store.Lanes(s.t.Context())
 	s.must(err)
+	var items []store.QueueItem
+	for _, l := range lanes {
+		claimed, err := s.store.ClaimLane(s.t.Context(), store.LaneClaim{Lane: l.Lane, Now: s.now(), Works: 1000, PerWork: 1000})
+		s.must(err)
+		items = append(items, claimed.Items...)
+	}
+	slices.SortFunc(items, func(a, b store.QueueItem) int { return int(a.ID - b.ID) })
 	settlement := store.Settlement{At: s.now()}
 	for _, item := range items {
 		o := end(item)

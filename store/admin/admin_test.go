@@ -392,7 +392,9 @@ func TestQueueStatus(t *testing.T) {
 		}
 	}
 	expect("at first", "waiting")
-	_, err := f.store.Claim(t.Context(), store.ClaimRequest{Now: f.now, Limit: 1})
+	lanes, err := f.store.Lanes(t.Context())
+	f.must(err)
+	_, err = f.store.ClaimLane(t.Context(), store.LaneClaim{Lane: lanes[0].Lane, Now: f.now, Works: 1, PerWork: 1})
 	f.must(err)
 	expect("claimed", "sending")
 	_, err = f.HoldQueue(t.Context(), admin.QueueSelection{All: true})

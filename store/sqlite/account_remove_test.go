@@ -25,11 +25,12 @@ func TestQueueOfRemovedAccountCanBeReleased(t *testing.T) {
 		t.Fatal(err)
 	}
 	claim := func() int {
-		items, err := s.Claim(t.Context(), store.ClaimRequest{Now: time.Now(), Limit: 10})
+		lane := store.Lane{Domain: "example.com", Account: ids[0]}
+		claimed, err := s.ClaimLane(t.Context(), store.LaneClaim{Lane: lane, Now: time.Now(), Works: 10, PerWork: 10})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return len(items)
+		return len(claimed.Items)
 	}
 	if n := claim(); n != 0 {
 		t.Errorf("%d items are sent although they are held", n)

@@ -110,9 +110,35 @@ func benchmarkClaimLane(b *testing.B, n int) {
 		}
 	}
 	s.claims.end(held)
+	measureRetry(b, m, s)
 	for unit, value := range m {
 		b.ReportMetric(value, unit)
 	}
+}
+
+// measureRetry changes all of the queue, and says how long mail waited to be
+// accepted meanwhile at the most.
+func measureRetry(b *testing.B, m metrics, s *Store) {
+	stop, longest := make(chan struct{}), make(chan time.Duration)
+	go func() {
+		var most time.Duration
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				longest <- most
+				return
+			default:
+			}
+			began := time.Now()
+			if err := s.Accept(b.Context(), queuedMessage(s, i, benchRecipients)); err != nil {
+				b.Error(err)
+			}
+			most = max(most, time.Since(began))
+		}
+	}()
+	m.measure(b, "retry-all", func() error { _, err := s.RetryQueue(b.Context(), store.QueueFilter{}); return err })
+	close(stop)
+	m["ms-accept-meanwhile"] = float64((<-longest).Microseconds()) / 1000
 }
 
 // metrics are what is measured beside the loop, which would forget it.
