@@ -96,7 +96,8 @@ func (a *agenda) learn(news store.LaneDue, now time.Time) {
 	switch {
 	case l.claiming:
 		l.news = earlier(l.news, news.Due)
-	case l.share != nil && !news.Hasten: // it keeps its turn
+	case l.share != nil && !news.Hasten:
+		l.due = earlier(l.due, news.Due) // it keeps its turn
 	case l.due.IsZero() || news.Due.Before(l.due) || news.Hasten:
 		l.due = earlier(l.due, news.Due)
 		a.place(l, now)

@@ -13,12 +13,12 @@ import (
 	"postroom/store/mail"
 )
 
-// memory is a Queue and a Directory in memory. Its queue is a list that is read
-// from its start for everything.
+// memory is a Queue and a Directory in memory.
 type memory struct {
 	mu       sync.Mutex
-	items    []*store.QueueItem // those of an index have it as ID, less one
-	claims   int                // calls
+	items    []*store.QueueItem                // the one with ID n is at n-1; nil: it is gone
+	lanes    map[store.Lane][]*store.QueueItem // what isn't claimed, by due
+	claims   int                               // calls
 	outcomes []store.Outcome
 	health   map[string]store.Health
 	ways     store.Ways
@@ -31,7 +31,7 @@ type memory struct {
 }
 
 func newMemory() *memory {
-	return &memory{health: map[string]store.Health{}, changed: make(chan struct{}, 1)}
+	return &memory{lanes: map[store.Lane][]*store.QueueItem{}, health: map[string]store.Health{}, changed: make(chan struct{}, 1)}
 }
 
 // put queues a message for bob at each domain.
@@ -49,21 +49,31 @@ func (m *memory) putFrom(account store.AccountID, domains ...string) {
 			Recipient: mail.Recipient{Address: mail.Address{Local: "bob", Domain: domain}},
 			Created:   time.Now(), Due: time.Now(), Expires: time.Now().Add(5 * 24 * time.Hour),
 		})
-		m.tell(m.items[id-1], false)
+		m.enter(m.items[id-1])
 	}
 	m.signal()
 }
 
-// tell notes an item for Changes.
-func (m *memory) tell(item *store.QueueItem, hasten bool) {
+// enter puts an item where it can be claimed.
+func (m *memory) enter(item *store.QueueItem) {
 	lane := item.Lane()
+	list := m.lanes[lane]
+	i, _ := slices.BinarySearchFunc(list, item.Due, func(x *store.QueueItem, due time.Time) int {
+		return cmp.Or(x.Due.Compare(due), -1)
+	})
+	m.lanes[lane] = slices.Insert(list, i, item)
+	m.tell(lane, item.Due, false)
+}
+
+// tell notes a lane for Changes.
+func (m *memory) tell(lane store.Lane, due time.Time, hasten bool) {
 	for i := len(m.news.Lanes) - 1; i >= 0; i-- {
 		if n := &m.news.Lanes[i]; n.Lane == lane {
-			n.Due, n.Hasten = earlier(n.Due, item.Due), n.Hasten || hasten
+			n.Due, n.Hasten = earlier(n.Due, due), n.Hasten || hasten
 			return
 		}
 	}
-	m.news.Lanes = append(m.news.Lanes, store.LaneDue{Lane: lane, Due: item.Due, Hasten: hasten})
+	m.news.Lanes = append(m.news.Lanes, store.LaneDue{Lane: lane, Due: due, Hasten: hasten})
 }
 
 func (m *memory) signal() {
@@ -73,18 +83,16 @@ func (m *memory) signal() {
 	}
 }
 
-func (m *memory) Lanes(context.Context) ([]store.LaneDue, error) {
+func (m *memory) Lanes(context.Context) (list []store.LaneDue, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.news.Lanes = nil
-	for _, item := range m.items {
-		if item != nil && !item.Sending && item.Hold == 0 {
-			m.tell(item, false)
+	for lane, items := range m.lanes {
+		if len(items) > 0 {
+			list = append(list, store.LaneDue{Lane: lane, Due: items[0].Due})
 		}
 	}
-	lanes := m.news.Lanes
-	m.news.Lanes = nil
-	return lanes, nil
+	return list, nil
 }
 
 func (m *memory) Changes() store.QueueChanges {
@@ -99,24 +107,26 @@ func (m *memory) ClaimLane(_ context.Context, c store.LaneClaim) (claimed store.
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.claims++
+	if m.paused(c.Lane.Domain) {
+		return claimed, nil
+	}
 	var left []*store.QueueItem
-	for _, item := range m.items {
-		if item != nil && item.Lane() == c.Lane && !item.Sending && item.Hold == 0 && !m.paused(item.Domain) {
+	list := m.lanes[c.Lane]
+	for len(list) > 0 && len(claimed.Items) < c.Works && (c.Late != nil || !list[0].Due.After(c.Now)) {
+		item := list[0]
+		if list = list[1:]; !m.asked(item, c) {
 			left = append(left, item)
+			continue
 		}
+		item.Sending = true
+		claimed.Items = append(claimed.Items, *item)
 	}
-	slices.SortStableFunc(left, func(a, b *store.QueueItem) int { return a.Due.Compare(b.Due) })
-	var rest []*store.QueueItem
-	for _, item := range left {
-		if len(claimed.Items) < c.Works && m.asked(item, c) {
-			item.Sending = true
-			claimed.Items = append(claimed.Items, *item)
-		} else {
-			rest = append(rest, item)
-		}
+	if len(left) > 0 {
+		list = append(left, list...)
 	}
-	if len(rest) > 0 && c.Late == nil {
-		claimed.Next = rest[0].Due
+	m.lanes[c.Lane] = list
+	if len(list) > 0 && c.Late == nil {
+		claimed.Next = list[0].Due
 	}
 	return claimed, nil
 }
@@ -136,7 +146,7 @@ func (m *memory) Withdrawn(_ context.Context, ids []store.QueueID) (gone []store
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, id := range ids {
-		if item := m.items[id-1]; item == nil || item.Hold != 0 || m.paused(item.Domain) {
+		if item := m.items[id-1]; item == nil || m.paused(item.Domain) {
 			gone = append(gone, id)
 		}
 	}
@@ -165,6 +175,11 @@ func (m *memory) setWays(w store.Ways) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.ways, m.news.Ways = w, true
+	for lane, items := range m.lanes {
+		if len(items) > 0 {
+			m.tell(lane, items[0].Due, false)
+		}
+	}
 	m.signal()
 }
 
@@ -172,10 +187,12 @@ func (m *memory) setWays(w store.Ways) {
 func (m *memory) hasten(domain string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, item := range m.items {
-		if item != nil && item.Domain == domain {
-			item.Due = time.Now()
-			m.tell(item, true)
+	for lane, items := range m.lanes {
+		if lane.Domain == domain && len(items) > 0 {
+			for _, item := range items {
+				item.Due = time.Now()
+			}
+			m.tell(lane, time.Now(), true)
 		}
 	}
 	m.signal()
@@ -203,9 +220,9 @@ func (m *memory) settle(item *store.QueueItem, o store.Outcome) {
 	case store.Deferred:
 		item.Due, item.LastReply, item.Delayed = o.Retry, o.Reply, item.Delayed || o.Delayed
 		item.Attempts++
-		m.tell(item, false)
+		m.enter(item)
 	case store.Interrupted:
-		m.tell(item, false)
+		m.enter(item)
 	default:
 		m.items[o.Item-1] = nil
 	}
