@@ -21,6 +21,9 @@ type QueueSelection struct {
 	Held    bool   `json:"held,omitempty"`   // only what is held, for whatever reason
 	All     bool   `json:"all,omitempty"`
 	Bounce  bool   `json:"bounce,omitempty"` // for CancelQueue: return it to its sender
+	// After is the Position of an item: listing begins behind it. Changes don't
+	// look at it.
+	After store.QueueID `json:"after,omitempty"`
 }
 
 // names reports whether s says which mail is meant.

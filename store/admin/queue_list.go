@@ -26,6 +26,8 @@ type QueueItem struct {
 	Via     string   `json:"via,omitempty"`     // the alias that led to the recipient
 	Account string   `json:"account,omitempty"` // who submitted it, if somebody did who is still here
 	HeldBy  []string `json:"held_by,omitempty"` // admin, account (it is disabled), restore (it came out of a backup), pause
+
+	Position store.QueueID `json:"-"` // for QueueSelection.After
 }
 
 // queuePage is how many items are read at a time.
@@ -44,6 +46,7 @@ func (a *Admin) EachQueueItem(ctx context.Context, selection QueueSelection, eac
 		return err
 	}
 	for _, filter := range filters {
+		filter.After = selection.After
 		err := a.eachStored(ctx, filter, func(item store.QueueItem) error { return each(known.item(item)) })
 		if err != nil {
 			return err
@@ -138,6 +141,7 @@ func (k knowledge) item(item store.QueueItem) QueueItem {
 		Via:         item.Via.String(),
 		Account:     k.accounts[item.Account],
 		HeldBy:      heldBy(item.Hold),
+		Position:    item.ID,
 	}
 }
 

@@ -186,3 +186,53 @@ func TestShowQueue(t *testing.T) {
 	_, err = f.ShowQueue(ctx, " ")
 	f.fails(err, admin.Invalid, nil, "Say which message is meant")
 }
+
+func TestCountQueue(t *testing.T) {
+	f := newFixture(t)
+	f.fill()
+	ctx := t.Context()
+	id := f.accept("alice@example.org", 100, nil, "x@elsewhere.example", "y@other.example", "z@other.example")
+	f.accept("bob@example.org", 200, nil, "x@elsewhere.example")
+	_, err := f.HoldQueue(ctx, admin.QueueSelection{Message: id.String(), Domain: "other.example"})
+	f.must(err)
+	for _, test := range []struct {
+		it        string
+		selection admin.QueueSelection
+		want      int64
+	}{
+		{"counts all", admin.QueueSelection{}, 4},
+		{"counts what is held", admin.QueueSelection{Held: true}, 2},
+		{"counts a domain", admin.QueueSelection{Domain: "Elsewhere.example"}, 2},
+		{"counts what a domain has held", admin.QueueSelection{Domain: "other.example", Held: true}, 2},
+		{"counts nothing of another domain", admin.QueueSelection{Domain: "nothing.example"}, 0},
+		{"counts a sender", admin.QueueSelection{Sender: "alice@example.org"}, 3},
+		{"counts a sender at a domain", admin.QueueSelection{Sender: "alice@example.org", Domain: "other.example"}, 2},
+		{"counts a message", admin.QueueSelection{Message: id.String()}, 3},
+	} {
+		if n, exact, err := f.CountQueue(ctx, test.selection); n != test.want || !exact || err != nil {
+			t.Errorf("it %s: %d, %v, %v, want %d", test.it, n, exact, err, test.want)
+		}
+	}
+	_, _, err = f.CountQueue(ctx, admin.QueueSelection{Domain: "a b"})
+	f.fails(err, admin.Invalid, nil, `"a b" is not a domain name`)
+}
+
+func TestQueueAfter(t *testing.T) {
+	f := newFixture(t)
+	f.fill()
+	f.accept("alice@example.org", 100, nil, "a@one.example", "b@two.example", "c@one.example")
+	all, err := f.Queue(t.Context(), admin.QueueSelection{})
+	f.must(err)
+	for _, test := range []struct {
+		selection admin.QueueSelection
+		want      int
+	}{
+		{admin.QueueSelection{After: all[0].Position}, 2},
+		{admin.QueueSelection{After: all[0].Position, Domain: "one.example"}, 1},
+		{admin.QueueSelection{After: all[2].Position}, 0},
+	} {
+		if rest, err := f.Queue(t.Context(), test.selection); err != nil || len(rest) != test.want {
+			t.Errorf("%+v finds %+v, %v, want %d", test.selection, rest, err, test.want)
+		}
+	}
+}
