@@ -135,6 +135,16 @@ func (a *agenda) turn(open func(*destination) bool) *share {
 	}
 }
 
+// othersWait reports whether a turn of another sender may come.
+func (a *agenda) othersWait(who identity) bool {
+	for i := range a.turns {
+		if l := a.turns[i].first; l != nil && (l.next != nil || l.of.identity != who) {
+			return true
+		}
+	}
+	return false
+}
+
 // take ends a turn. What the sender has at the destination is pulled first.
 func (a *agenda) take(s *share) {
 	a.ratio.count(s.class)

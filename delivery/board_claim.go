@@ -26,7 +26,10 @@ func (r *run) claim(ctx context.Context, d *destination) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	d.claiming, d.hastened = false, false
+	d.claiming = false
+	if d.hastened { // what is claimed now is to be tried
+		d.hastened, d.health.NextTry = false, time.Time{}
+	}
 	r.handOut(d)
 }
 

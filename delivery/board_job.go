@@ -7,10 +7,11 @@ import (
 )
 
 // After so long, or so many works, a job leaves its connection to others, if
-// somebody waits for one.
+// somebody waits for one; and sooner, if it isn't the same sender who waits.
 const (
 	maxTurn      = 5 * time.Second
 	maxTurnWorks = 50
+	guestTurn    = time.Second
 )
 
 // What a job does next.
@@ -78,7 +79,14 @@ func (r *run) over(j *job) bool {
 	if r.closed || r.stuck || j.turnedAway || j.dest.replaced != nil || j.dest.asleep(r.d.Now()) {
 		return true
 	}
-	return r.crowded && !j.dest.paperwork && (j.works >= maxTurnWorks || time.Since(j.started) >= maxTurn)
+	if !r.crowded || j.dest.paperwork {
+		return false
+	}
+	turn := maxTurn
+	if r.agenda.othersWait(j.serves) {
+		turn = guestTurn
+	}
+	return j.works >= maxTurnWorks || time.Since(j.started) >= turn
 }
 
 // linger waits for news of work, and reports whether there may be some.

@@ -67,8 +67,8 @@ func (r *run) startJobs(ctx context.Context, now time.Time) {
 	}
 }
 
-// candidate returns whose turn it is to get a connection, nil if it is nobody's,
-// and what ends the turn. Work that is claimed already and in nobody's hands
+// candidate returns where a connection is wanted next, nil if it is nowhere, and
+// what ends the turn. Work that is claimed already and in nobody's hands
 // comes first; more hands for what others are at, last.
 func (r *run) candidate(now time.Time) (d *destination, take func()) {
 	if d := first(&r.orphans, func(d *destination) bool { return d.jobs == 0 && r.wants(d, now) }); d != nil {

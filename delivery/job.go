@@ -34,7 +34,8 @@ type job struct {
 	claims     bool          // it is to claim a batch
 	started    time.Time
 	works      int
-	failures   int // of the destination, as far as this job knows
+	serves     identity // the sender of the last work
+	failures   int      // of the destination, as far as this job knows
 	connected  bool
 	turnedAway bool // the server has enough of our connections; the job ends
 	gates      []*gate
@@ -45,6 +46,7 @@ func (j *job) work(ctx context.Context) {
 	defer j.run.ended(j)
 	for w := j.run.more(ctx, j); w != nil; w = j.run.more(ctx, j) {
 		j.works++
+		j.serves = identity{w.items[0].Account, w.items[0].Origin}
 		j.handle(ctx, w)
 		j.keep()
 	}

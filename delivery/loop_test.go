@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -22,31 +23,30 @@ import (
 // its own, at which a server may be.
 type network map[string]*smtptest.Server
 
+// refusing takes no connections.
+var refusing = &smtptest.Server{}
+
 func (network) LookupMX(context.Context, string) ([]*net.MX, error) { return nil, nil }
 
 func (n network) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
 	if i := slices.Index(n.names(), host); i >= 0 {
-		return []netip.Addr{netip.AddrFrom4([4]byte{192, 0, 2, byte(i)})}, nil
+		return []netip.Addr{netip.AddrFrom4([4]byte{192, 2, byte(i >> 8), byte(i)})}, nil
 	}
 	return nil, &net.DNSError{Err: "no such domain", Name: host, IsNotFound: true}
 }
 
-func (n network) names() []string {
-	var list []string
-	for name := range n {
-		list = append(list, name)
-	}
-	slices.Sort(list)
-	return list
-}
+func (n network) names() []string { return slices.Sorted(maps.Keys(n)) }
 
 // DialContext connects; to a nil server it takes forever.
 func (n network) DialContext(ctx context.Context, _, address string) (net.Conn, error) {
 	at := netip.MustParseAddrPort(address).Addr().As4()
-	server := n[n.names()[at[3]]]
-	if server == nil {
+	server := n[n.names()[int(at[2])<<8|int(at[3])]]
+	switch server {
+	case nil:
 		<-ctx.Done()
 		return nil, ctx.Err()
+	case refusing:
+		return nil, errors.New("connection refused")
 	}
 	here, there := net.Pipe()
 	go server.ServeConn(there)
@@ -148,7 +148,7 @@ func TestConcurrencyIsBounded(t *testing.T) {
 	for i := range 20 {
 		servers[fmt.Sprintf("d%02d.test", i)] = &smtptest.Server{}
 	}
-	counted := countingDialer{servers, &mu, &most, new(int)}
+	counted := countingDialer{servers, &mu, &most, new(int), new(int)}
 	inBubble(t, servers, func(d *Dispatcher, _ *memory) { d.Concurrency, d.Dialer = 3, counted }, func(t *testing.T, m *memory, _ func()) {
 		for range 5 {
 			m.put(servers.names()...)
@@ -164,14 +164,18 @@ func TestConcurrencyIsBounded(t *testing.T) {
 // A countingDialer notes how many connections there are at once.
 type countingDialer struct {
 	network
-	mu        *sync.Mutex
-	most, now *int
+	mu               *sync.Mutex
+	most, now, dials *int
 }
 
 func (d countingDialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := d.network.DialContext(ctx, network, address)
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	*d.dials++
+	if err != nil {
+		return nil, err
+	}
 	*d.now++
 	*d.most = max(*d.most, *d.now)
 	return &countedConn{Conn: conn, d: d}, err
