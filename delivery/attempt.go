@@ -33,10 +33,11 @@ type attempt struct {
 	fates []fate
 
 	tried     map[netip.AddrPort]bool
-	over      bool // no further host is to be asked
-	unreached bool // nobody could be reached: the destination's trouble, not this mail's
-	trouble   bool // a connection broke off, timed out or was ended
-	final     bool // the last problem was a final one
+	barred    []string // hosts that policy keeps the mail from
+	over      bool     // no further host is to be asked
+	unreached bool     // nobody could be reached: the destination's trouble, not this mail's
+	trouble   bool     // a connection broke off, timed out or was ended
+	final     bool     // the last problem was a final one
 }
 
 // run goes through the hosts. A connection that the job has already comes first.
@@ -126,7 +127,7 @@ func (a *attempt) hosts(ctx context.Context) {
 		}
 		a.job.passing = i > 0 || len(hosts) > 1
 		for _, w := range ways {
-			if a.tried[w.at] || len(a.tried) >= maxTries {
+			if a.tried[w.at] || len(a.tried) >= maxTries || slices.Contains(a.barred, w.host.Name) {
 				continue
 			}
 			if a.try(ctx, w, plan.Authentic, i == 0); a.done(ctx) {

@@ -77,7 +77,7 @@ func (a *attempt) forbidden(ctx context.Context, w way, err error) {
 		a.job.run.log.ErrorContext(ctx, "can't tell how to protect a connection", "remote", w.host.Name, "err", err)
 		answer = smtpclient.Answer{Enhanced: codeOurs, Text: "internal error, see the log"}
 	}
-	a.unreached = false
+	a.unreached, a.barred = false, append(a.barred, w.host.Name)
 	a.skip(w, answer)
 }
 

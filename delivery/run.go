@@ -63,13 +63,12 @@ func newRun(d *Dispatcher) *run {
 	}
 	r.log = r.d.Log
 	r.router = &route.Router{
-		Resolver:  r.d.Resolver,
-		Hostname:  r.d.Hostname,
-		Port:      r.d.Port,
-		Private:   r.d.PrivateDestinations,
-		Smarthost: r.d.Smarthost,
-		Fallback:  r.d.FallbackRelay,
-		Self:      listensOn(r.d.Listening),
+		Resolver: r.d.Resolver,
+		Hostname: r.d.Hostname,
+		Port:     r.d.Port,
+		Private:  r.d.PrivateDestinations,
+		Fallback: r.d.FallbackRelay,
+		Self:     listensOn(r.d.Listening),
 	}
 	r.security = newSecurity(&r.d)
 	r.client = &smtpclient.Client{

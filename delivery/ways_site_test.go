@@ -283,3 +283,56 @@ func TestCancelledOnTheWay(t *testing.T) {
 		t.Error("alice was told")
 	}
 }
+
+// DNS can't lead us to a private address, whatever it makes of it.
+func TestPrivateAddressesAreNotContacted(t *testing.T) {
+	for _, test := range []struct{ name, to, zone string }{
+		{"by MX", "there.test", "there.test. 0 IN MX 1 mx.there.test.\nmx.there.test. 0 IN A 127.0.0.5"},
+		{"by an alias", "there.test", "there.test. 0 IN MX 1 mx.there.test.\nmx.there.test. 0 IN CNAME x.test.\nx.test. 0 IN A 127.0.0.5"},
+		{"without MX", "there.test", "there.test. 0 IN A 127.0.0.5"},
+		{"in IPv6's words", "there.test", "there.test. 0 IN AAAA ::ffff:127.0.0.5"},
+		{"through NAT64", "there.test", "there.test. 0 IN AAAA 64:ff9b::127.0.0.5"},
+		{"through 6to4", "there.test", "there.test. 0 IN AAAA 2002:7f00:5::"},
+		{"as a literal", "[127.0.0.5]", ""},
+		{"as a literal of IPv6", "[IPv6:::ffff:127.0.0.5]", ""},
+		{"as localhost", "[IPv6:::1]", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s, remote := newSite(t), &smtptest.Server{}
+			at := remote.Start(t, "127.0.0.5")
+			s.Port, s.PrivateDestinations = int(at.Port()), false
+			dns, resolver := names(t)
+			for line := range strings.SplitSeq(test.zone, "\n") {
+				if line != "" {
+					dns.add(t, line)
+				}
+			}
+			s.Resolver = resolver
+			s.run()
+			s.check(s.put(letter, "bob@"+test.to), fated{kind: store.Bounced, reply: "550 5.4.4 the domain's mail server has no public address"})
+			if remote.Sessions() != 0 {
+				t.Error("it was contacted")
+			}
+		})
+	}
+}
+
+// What keeps the mail from one host is said once, however many addresses it has.
+func TestBarredHostIsSaidOnce(t *testing.T) {
+	s := newSite(t)
+	dns, resolver := names(t, "signed.test. 0 IN MX 1 mx.signed.test.", "mx.signed.test. 0 IN A 127.0.0.5", "mx.signed.test. 0 IN A 127.0.0.6")
+	dns.fail(fmt.Sprintf("_%d._tcp.mx.signed.test.", 2525))
+	s.Port, s.Resolver = 2525, resolver
+	s.run()
+	id := s.put(letter, "bob@signed.test")
+	s.await(id, store.Postponed, 1)
+	n := 0
+	for _, e := range s.events(id) {
+		if e.Kind == store.Attempt {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("there are %d attempts", n)
+	}
+}

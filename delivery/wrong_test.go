@@ -72,3 +72,34 @@ func checkWrong(t *testing.T, s *site, id store.MessageID, sent bool) {
 		t.Errorf("%d wait: %+v", left, s.events(id))
 	}
 }
+
+// The same of servers that take their time, up to every limit there is.
+func TestSlowWrongServers(t *testing.T) {
+	known := smtptest.NewAuthority(t, "Known CA")
+	for _, wrong := range smtptest.WrongThings(t, known) {
+		if !wrong.Slow {
+			continue
+		}
+		t.Run("one that "+wrong.Name, func(t *testing.T) {
+			inBubble(t, network{"there.test": wrong.Server()}, nil, func(t *testing.T, m *memory, stop func()) {
+				m.put("there.test")
+				for range 100 {
+					time.Sleep(time.Minute)
+					if len(m.settled()) > 0 {
+						break
+					}
+				}
+				list := m.settled()
+				want := store.Deferred
+				if wrong.Sent {
+					want = store.Sent
+				}
+				if len(list) == 0 || list[0].Result != want {
+					t.Errorf("the outcomes are %+v", list)
+				}
+				stop()
+				time.Sleep(time.Minute) // the server finds out that nobody listens
+			})
+		})
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/miekg/dns"
 )
@@ -123,19 +124,25 @@ type addresses struct {
 	authentic bool
 }
 
+// addresses asks for all types at once.
 func (r *Resolver) addresses(ctx context.Context, host string, types ...uint16) (addresses, error) {
+	answers, errs := make([]answer, len(types)), make([]error, len(types))
+	var asking sync.WaitGroup
+	for i, qtype := range types {
+		asking.Go(func() { answers[i], errs[i] = r.lookup(ctx, host, qtype) })
+	}
+	asking.Wait()
 	found := addresses{name: host, authentic: true}
 	var failed error
-	for _, qtype := range types {
-		a, err := r.lookup(ctx, host, qtype)
-		if isMissing(err) {
+	for i, err := range errs {
+		switch {
+		case isMissing(err):
 			return addresses{}, err
-		}
-		if err != nil {
+		case err != nil:
 			failed = err
-			continue
+		default:
+			found.add(answers[i])
 		}
-		found.add(a)
 	}
 	if len(found.list) == 0 && failed != nil {
 		return addresses{}, failed

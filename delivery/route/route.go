@@ -44,12 +44,11 @@ type Authenticator interface {
 // A Router finds the ways for outgoing mail. Its fields are not changed while it
 // is in use.
 type Router struct {
-	Resolver  Resolver
-	Hostname  string // ours: as an MX it means ourselves
-	Port      int    // of hosts found by DNS
-	Private   bool   // may those have private or loopback addresses?
-	Smarthost string // only part of the Key
-	Fallback  string // "host:port": takes what no host found by DNS can be reached for
+	Resolver Resolver
+	Hostname string // ours: as an MX it means ourselves
+	Port     int    // of hosts found by DNS
+	Private  bool   // may those have private or loopback addresses?
+	Fallback string // "host:port": takes what no host found by DNS can be reached for
 	// Self reports whether an address is one that we listen on. Nil: none is.
 	Self func(netip.AddrPort) bool
 	// Shuffle mixes hosts of one preference; nil: at random.
@@ -86,15 +85,6 @@ type Plan struct {
 	// Authentic means that DNSSEC vouches for the hosts' names. Whether it does so
 	// for their addresses is another question.
 	Authentic bool
-}
-
-// Key names the destination that a recipient domain's mail goes to. Mail with
-// one key can share a connection.
-func (r *Router) Key(domain string) string {
-	if r.Smarthost != "" {
-		return "smarthost " + r.Smarthost
-	}
-	return domain
 }
 
 // Plan plans the way to a destination. Who goes through it resolves a group as a
