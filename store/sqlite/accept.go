@@ -178,7 +178,10 @@ func (p *pending) apply(tx *tx) error {
 		}
 	}
 	if len(p.lanes) > 0 {
-		tx.afterCommit(func() { p.s.announce(p.lanes) })
+		tx.afterCommit(func() {
+			p.s.recent.keep(p.a.ID, p.body.small)
+			p.s.announce(p.lanes)
+		})
 	}
 	if err := p.trace(tx); err != nil {
 		return err

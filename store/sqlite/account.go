@@ -148,8 +148,7 @@ func (s *Store) SetQuota(ctx context.Context, id store.AccountID, quota int64) e
 func (s *Store) SetStanding(ctx context.Context, id store.AccountID, standing store.Standing) error {
 	// Claim waits until the change is durable: what is held must not be claimed
 	// from an older view.
-	s.claims.mu.Lock()
-	defer s.claims.mu.Unlock()
+	defer s.claims.lockToWithdraw()()
 	disabled, now := standing != store.Enabled, micros(s.now())
 	var lanes []store.LaneDue
 	err := s.changeDirectory(ctx, func(tx *tx) error {

@@ -131,6 +131,9 @@ func insertChunk(tx *tx, id int64, data []byte) error {
 // OpenMessage opens a message as it is kept, for sending. The caller closes it.
 // It fails with store.ErrNotFound if there is no such message.
 func (s *Store) OpenMessage(ctx context.Context, id store.MessageID) (*store.Body, error) {
+	if b := s.recent.open(id); b != nil {
+		return b, nil
+	}
 	b := &body{s: s}
 	var size int64
 	err := s.queryRow(`

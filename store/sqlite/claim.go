@@ -19,10 +19,20 @@ import (
 // they aren't read again. Whatever comes to stand before that point later is
 // news: it is told after its commit, or after its claim's end, and the next claim
 // begins there. Until then it may be passed over, and not longer.
+//
+// Whatever may withdraw claimed items holds the lock until it is durable, and
+// begins a new era. So what was claimed in this era isn't withdrawn, and nobody
+// needs to ask the database.
 type claims struct {
 	mu    sync.Mutex
-	items map[store.QueueID]*laneClaims
+	items map[store.QueueID]claim
 	lanes map[store.Lane]*laneClaims // those with claims
+	era   int64
+}
+
+type claim struct {
+	lane *laneClaims
+	era  int64
 }
 
 type laneClaims struct {
@@ -42,7 +52,7 @@ func (c *claims) begin(items []store.QueueItem) {
 			c.lanes[lane] = l
 		}
 		l.n++
-		c.items[items[i].ID] = l
+		c.items[items[i].ID] = claim{l, c.era}
 	}
 }
 
@@ -51,7 +61,7 @@ func (c *claims) end(outcomes []store.Outcome) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, o := range outcomes {
-		l := c.items[o.Item]
+		l := c.items[o.Item].lane
 		if l == nil {
 			continue
 		}
@@ -60,6 +70,32 @@ func (c *claims) end(outcomes []store.Outcome) {
 			delete(c.lanes, l.lane)
 		}
 	}
+}
+
+// has reports whether an item is claimed.
+func (c *claims) has(id store.QueueID) bool { return c.items[id].lane != nil }
+
+// lockToWithdraw takes the lock for a change that may withdraw claimed items. The
+// new era begins with its end, whether it fails or not: what a failed commit has
+// done nobody knows.
+func (c *claims) lockToWithdraw() (unlock func()) {
+	c.mu.Lock()
+	return func() {
+		c.era++
+		c.mu.Unlock()
+	}
+}
+
+// old returns those of some items that were claimed before this era.
+func (c *claims) old(items []store.QueueID) (old []store.QueueID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, id := range items {
+		if k := c.items[id]; k.lane == nil || k.era != c.era {
+			old = append(old, id)
+		}
+	}
+	return old
 }
 
 // rewind moves cursors back to what has come before them.
@@ -145,7 +181,7 @@ func (s *Store) claimFirst(b *batch) (next time.Time, passed position, err error
 		if err != nil {
 			return next, passed, err
 		}
-		if s.claims.items[item.ID] == nil {
+		if !s.claims.has(item.ID) {
 			if item.Hold != 0 { // the domain is paused
 				return next, passed, nil
 			}
@@ -197,7 +233,7 @@ func (s *Store) takeRest(b *batch, rows *sql.Rows) error {
 		if err != nil {
 			return err
 		}
-		if s.claims.items[item.ID] == nil && item.Hold == 0 && b.due(item) && b.wants(item) {
+		if !s.claims.has(item.ID) && item.Hold == 0 && b.due(item) && b.wants(item) {
 			b.take(item)
 		}
 	}
@@ -209,6 +245,9 @@ func (s *Store) takeRest(b *batch, rows *sql.Rows) error {
 // claims last until they are settled as interrupted. What was claimed as Paperwork
 // is withdrawn only if it was cancelled or held.
 func (s *Store) Withdrawn(_ context.Context, items []store.QueueID) ([]store.QueueID, error) {
+	if items = s.claims.old(items); len(items) == 0 {
+		return nil, nil
+	}
 	list, err := s.claimedAs(items)
 	if err != nil {
 		return nil, fmt.Errorf("find withdrawn items: %w", err)

@@ -102,7 +102,7 @@ func (s *Store) claimedAs(items []store.QueueID) (string, error) {
 	s.claims.mu.Lock()
 	for i, id := range items {
 		pairs[i][0] = int64(id)
-		if l := s.claims.items[id]; l != nil && l.lane.Class == store.Paperwork {
+		if l := s.claims.items[id].lane; l != nil && l.lane.Class == store.Paperwork {
 			pairs[i][1] = 1
 		}
 	}

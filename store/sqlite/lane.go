@@ -185,7 +185,7 @@ func (s *Store) firstUnclaimed(lane store.Lane) (at time.Time, ok bool, err erro
 		if err := rows.Scan(&id, &due); err != nil {
 			return time.Time{}, false, fmt.Errorf("find first of lane: %w", err)
 		}
-		if s.claims.items[id] == nil {
+		if !s.claims.has(id) {
 			return fromMicros(due), true, nil
 		}
 	}

@@ -14,8 +14,7 @@ import (
 func (s *Store) PauseDomain(ctx context.Context, domain string) error {
 	// Claims wait until the change is durable: nothing must be claimed from an
 	// older view.
-	s.claims.mu.Lock()
-	defer s.claims.mu.Unlock()
+	defer s.claims.lockToWithdraw()()
 	err := s.write(ctx, 0, func(tx *tx) error {
 		paused, err := tx.exists(`SELECT 1 FROM pause WHERE domain = ?`, domain)
 		if err != nil || paused {

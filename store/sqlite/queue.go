@@ -46,7 +46,7 @@ func (s *Store) Queue(ctx context.Context, f store.QueueFilter) ([]store.QueueIt
 	s.claims.mu.Lock()
 	defer s.claims.mu.Unlock()
 	for i := range items {
-		items[i].Sending = s.claims.items[items[i].ID] != nil
+		items[i].Sending = s.claims.has(items[i].ID)
 	}
 	return items, nil
 }

@@ -58,7 +58,7 @@ func (s *Store) reap(ctx context.Context) error {
 	for ctx.Err() == nil {
 		var more bool
 		err := s.write(ctx, reapBytes/8, func(tx *tx) (err error) {
-			more, err = reapSome(tx)
+			more, err = s.reapSome(tx)
 			return err
 		})
 		if err != nil || !more {
@@ -100,7 +100,7 @@ func removeAllStaged(tx *tx) error {
 
 // reapSome looks at some of the messages that lost a reference, and reports
 // whether there are more.
-func reapSome(tx *tx) (more bool, err error) {
+func (s *Store) reapSome(tx *tx) (more bool, err error) {
 	candidates, err := reapCandidates(tx)
 	if err != nil {
 		return false, fmt.Errorf("reap: %w", err)
@@ -112,6 +112,9 @@ func reapSome(tx *tx) (more bool, err error) {
 		}
 		if err := c.reap(tx); err != nil {
 			return false, fmt.Errorf("reap message %v: %w", c.id, err)
+		}
+		if !c.wanted {
+			tx.afterCommit(func() { s.recent.forget(c.id) })
 		}
 	}
 	return len(candidates) == reapAtOnce, nil

@@ -89,8 +89,7 @@ func (s *Store) changeItems(ctx context.Context, ids []store.QueueID, c queueCha
 	}
 	// Claims wait until the change is durable: an item must not be claimed from a
 	// view of the queue in which it isn't cancelled yet.
-	s.claims.mu.Lock()
-	defer s.claims.mu.Unlock()
+	defer s.claims.lockToWithdraw()()
 	var lanes []store.LaneDue
 	err = s.write(ctx, int64(256*len(ids)), func(tx *tx) (err error) {
 		n, lanes, err = c.apply(tx, string(list), micros(s.now()))

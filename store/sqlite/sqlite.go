@@ -63,6 +63,7 @@ type Store struct {
 	claims    claims
 	news      news // what has changed in the queue
 	staged    staged
+	recent    recentBodies
 	notes     notes
 	disk      diskGauge
 	checks    checkpointer
@@ -85,7 +86,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		opts:         opts,
 		log:          opts.Log,
 		now:          opts.Now,
-		claims:       claims{items: make(map[store.QueueID]*laneClaims), lanes: make(map[store.Lane]*laneClaims)},
+		claims:       claims{items: make(map[store.QueueID]claim), lanes: make(map[store.Lane]*laneClaims)},
 		notes:        notes{soon: make(chan struct{}, 1)},
 		disk:         diskGauge{dir: opts.Dir, reserve: opts.Reserve},
 		checks:       checkpointer{wanted: make(chan struct{}, 1)},
