@@ -185,8 +185,12 @@ func (w *ways) next(lane store.Lane) next {
 // among these the one for the fewest senders. What we hold as a backup server is
 // not for relays that were named for everything: they would bring it back to us.
 func (w *ways) route(lane store.Lane) (store.Route, bool) {
+	if len(w.routes) == 0 {
+		return store.Route{}, false
+	}
+	list := owners(lane)
 	for _, domain := range []string{lane.Domain, store.AnyDomain} {
-		for _, owner := range owners(lane) {
+		for _, owner := range list {
 			r, ok := w.routes[whose{domain, owner}]
 			if ok && (domain == lane.Domain || r.Host == "" || !w.backup[lane.Domain]) {
 				return r, true
@@ -199,6 +203,9 @@ func (w *ways) route(lane store.Lane) (store.Route, bool) {
 // pool returns the addresses to send a lane's mail from, nil if nobody has set
 // any.
 func (w *ways) pool(lane store.Lane) *pool {
+	if len(w.pools) == 0 {
+		return nil
+	}
 	for _, f := range owners(lane) {
 		if p := w.pools[f]; p != nil {
 			return p

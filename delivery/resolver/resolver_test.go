@@ -192,6 +192,9 @@ func TestSickServers(t *testing.T) {
 		"one with another type":   func(_, a *dns.Msg) *dns.Msg { a.Question[0].Qtype = dns.TypeTXT; return a },
 		"one that guesses the ID": func(_, a *dns.Msg) *dns.Msg { a.Id++; return a },
 		"one that asks back":      func(_, a *dns.Msg) *dns.Msg { a.Response = false; return a },
+		"one that asks nothing":   func(_, a *dns.Msg) *dns.Msg { a.Question = nil; return a },
+		"one in another class":    func(_, a *dns.Msg) *dns.Msg { a.Question[0].Qclass = dns.ClassCHAOS; return a },
+		"one that knows no type":  func(_, a *dns.Msg) *dns.Msg { a.Rcode, a.Answer = dns.RcodeNotImplemented, nil; return a },
 	} {
 		t.Run(name+" is passed over", func(t *testing.T) {
 			bad, good := start(t, "a.test. 60 IN A 192.0.2.66"), start(t, "a.test. 60 IN A 192.0.2.1")
@@ -247,5 +250,41 @@ func TestNoServer(t *testing.T) {
 	_, err := (&Resolver{Servers: []string{"127.0.0.53:1"}}).LookupMX(ctx, "a.test")
 	if e, ok := errors.AsType[*net.DNSError](err); !ok || !e.IsTemporary {
 		t.Errorf("the error is %+v", err)
+	}
+}
+
+// What an answer says about other names counts for nothing.
+func TestStrangersInAnswers(t *testing.T) {
+	s := start(t, "a.test. 60 IN A 192.0.2.1", "b.test. 60 IN A 192.0.2.2")
+	s.spoilWith(func(m, a *dns.Msg) *dns.Msg {
+		if m.Question[0].Name == "a.test." {
+			other, _ := dns.NewRR("b.test. 60 IN A 192.0.2.66")
+			a.Answer = append(a.Answer, other)
+		}
+		return a
+	})
+	r := of(s)
+	for name, want := range map[string]string{"a.test": "[192.0.2.1]", "b.test": "[192.0.2.2]"} {
+		if list, err := r.LookupNetIP(t.Context(), "ip4", name); fmt.Sprint(list) != want {
+			t.Errorf("%s: %v, %v", name, list, err)
+		}
+	}
+}
+
+// An answer that is cut off counts only in full.
+func TestCutOffAnswers(t *testing.T) {
+	bad, good := start(t, "a.test. 60 IN A 192.0.2.66"), start(t, "a.test. 60 IN A 192.0.2.1")
+	bad.spoilWith(func(_, a *dns.Msg) *dns.Msg {
+		if len(bad.asked)%2 == 0 {
+			return nil // over TCP it says nothing
+		}
+		a.Truncated = true
+		return a
+	})
+	if list, err := of(bad, good).LookupNetIP(t.Context(), "ip4", "a.test"); fmt.Sprint(list) != "[192.0.2.1]" {
+		t.Errorf("found %v, %v", list, err)
+	}
+	if q := bad.questions(); len(q) != 2 || !strings.HasSuffix(q[1], " tcp") {
+		t.Errorf("asked %q", q)
 	}
 }
