@@ -23,8 +23,12 @@ import (
 // Whatever may withdraw claimed items holds the lock until it is durable, and
 // begins a new era. So what was claimed in this era isn't withdrawn, and nobody
 // needs to ask the database.
+//
+// The writers of items and era hold eras too, for a moment: who asks what was
+// withdrawn doesn't wait for those who read the queue.
 type claims struct {
 	mu    sync.Mutex
+	eras  sync.RWMutex
 	items map[store.QueueID]claim
 	lanes map[store.Lane]*laneClaims // those with claims
 	era   int64
@@ -43,6 +47,8 @@ type laneClaims struct {
 
 // begin claims items.
 func (c *claims) begin(items []store.QueueItem) {
+	c.eras.Lock()
+	defer c.eras.Unlock()
 	for i := range items {
 		items[i].Sending = true
 		lane := items[i].Lane()
@@ -60,6 +66,8 @@ func (c *claims) begin(items []store.QueueItem) {
 func (c *claims) end(outcomes []store.Outcome) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.eras.Lock()
+	defer c.eras.Unlock()
 	for _, o := range outcomes {
 		l := c.items[o.Item].lane
 		if l == nil {
@@ -81,15 +89,17 @@ func (c *claims) has(id store.QueueID) bool { return c.items[id].lane != nil }
 func (c *claims) lockToWithdraw() (unlock func()) {
 	c.mu.Lock()
 	return func() {
+		c.eras.Lock()
 		c.era++
+		c.eras.Unlock()
 		c.mu.Unlock()
 	}
 }
 
 // old returns those of some items that were claimed before this era.
 func (c *claims) old(items []store.QueueID) (old []store.QueueID) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.eras.RLock()
+	defer c.eras.RUnlock()
 	for _, id := range items {
 		if k := c.items[id]; k.lane == nil || k.era != c.era {
 			old = append(old, id)
