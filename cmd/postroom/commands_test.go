@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,6 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"postroom/store"
 	"postroom/store/admin"
 	"postroom/store/sqlite"
 )
@@ -351,5 +353,67 @@ func TestHealthWithoutAServer(t *testing.T) {
 	}
 	if _, err := os.Stat(p.data); err == nil {
 		t.Error("health made a data folder")
+	}
+}
+
+// An address to send from that this machine has lost is told at the start, not by
+// mail that waits.
+func TestServeRefusesForeignSourceAddresses(t *testing.T) {
+	p := newPlace(t)
+	p.do("", "domain", "add", "example.org")
+	if text := p.fails(statusFailed, "", "source", "add", "192.0.2.1"); !strings.Contains(text, "192.0.2.1 is not an address of this machine") {
+		t.Errorf("source add: %s", text)
+	}
+	conf, err := loadConfig("", p.env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := openProgram(t.Context(), conf, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost := store.Source{IP: netip.MustParseAddr("192.0.2.1"), For: store.For{Domain: "example.org"}}
+	if err := errors.Join(program.store.AddSource(t.Context(), lost), program.close()); err != nil {
+		t.Fatal(err)
+	}
+	p.env = append(p.env, anyPorts()...)
+	const want = "postroom: the source address 192.0.2.1 is not an address of this machine: give it to a network interface, " +
+		"or remove it: postroom source remove 192.0.2.1 --for example.org\n"
+	if text := p.fails(statusUsage, "", "serve"); text != want {
+		t.Errorf("serve: %s", text)
+	}
+	p.do("", "source", "remove", "192.0.2.1", "--for", "example.org")
+}
+
+func TestWaysThatMakeNoSense(t *testing.T) {
+	p := newPlace(t)
+	p.do("", "domain", "add", "example.org")
+	for _, tt := range []struct {
+		args   string
+		status int
+		want   string
+	}{
+		{"route add example.net", statusUsage, "expected"},
+		{"route add example.net relay --tls perhaps", statusUsage, "--tls"},
+		{"route add example.net relay.test --password-stdin", statusUsage, "--user"},
+		{"route add example.net relay.test --user me", statusUsage, "--password-stdin"},
+		{"route add example.net relay.test --from nobody@example.org", statusFailed, "nobody@example.org"},
+		{"route add not_a_domain! relay.test", statusFailed, "not a domain name"},
+		{"route remove example.net", statusFailed, "There is no route for example.net."},
+		{"source add nonsense", statusFailed, "not an IP address"},
+		{"source remove 127.0.0.9", statusFailed, "127.0.0.9"},
+		{"domain recipients example.org --any", statusFailed, "not a backup domain"},
+		{"domain recipients example.org --any --file x", statusUsage, "can't be used together"},
+		{"domain recipients example.org --file /nowhere/at/all", statusFailed, "/nowhere/at/all: no such file"},
+		{"queue hold", statusUsage, "an ID, --domain, --from or --all"},
+		{"queue hold --all --from alice@example.org", statusUsage, "an ID, --domain, --from or --all"},
+		{"queue cancel --from alice@example.org", statusFailed, "No mail from alice@example.org is in the queue."},
+		{"queue list --limit -1", statusUsage, "--limit"},
+		{"queue show 0000000000000", statusFailed, "not in the queue"},
+		{"queue resume example.net", statusFailed, "example.net is not paused."},
+	} {
+		if text := p.fails(tt.status, "", strings.Fields(tt.args)...); !strings.Contains(text, tt.want) {
+			t.Errorf("%s: %s", tt.args, text)
+		}
 	}
 }

@@ -79,6 +79,9 @@ func newMonitor(l ledger) *monitor {
 			Name: "postroom_deliveries_total", Help: "Recipients of mail to other servers since the start, by what a round of attempts came to.",
 		}, []string{"outcome"}),
 	}
+	for _, outcome := range outcomes() {
+		m.settled.WithLabelValues(outcome)
+	}
 	v := version()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "postroom_build_info", Help: "Always 1; the labels say what runs.",

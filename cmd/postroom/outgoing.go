@@ -36,8 +36,11 @@ type countedQueue struct {
 	monitor *monitor
 }
 
-var outcomes = map[store.Result]string{
-	store.Sent: "sent", store.Deferred: "deferred", store.Failed: "bounced", store.Interrupted: "interrupted", store.Told: "reported",
+// outcomes are the words for what may come of a delivery.
+func outcomes() map[store.Result]string {
+	return map[store.Result]string{
+		store.Sent: "sent", store.Deferred: "deferred", store.Failed: "bounced", store.Interrupted: "interrupted", store.Told: "reported",
+	}
 }
 
 // Settle records outcomes.
@@ -45,8 +48,9 @@ func (q *countedQueue) Settle(ctx context.Context, s store.Settlement) error {
 	if err := q.Queue.Settle(ctx, s); err != nil {
 		return err
 	}
+	words := outcomes()
 	for _, o := range s.Outcomes {
-		q.monitor.settled.WithLabelValues(outcomes[o.Result]).Inc()
+		q.monitor.settled.WithLabelValues(words[o.Result]).Inc()
 	}
 	return nil
 }
