@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"fmt"
 	"net"
 	"net/netip"
 )
@@ -20,18 +19,6 @@ func listensOn(list []netip.AddrPort) func(netip.AddrPort) bool {
 		}
 		return false
 	}
-}
-
-// CheckSource returns an error that names the address if ip is none of this
-// machine's, and so nothing can be sent from it. All of 127.0.0.0/8 is ours.
-func CheckSource(ip netip.Addr) error {
-	switch ip = ip.Unmap(); {
-	case !ip.IsValid() || ip.IsUnspecified() || ip.IsMulticast():
-		return fmt.Errorf("%s is no address to send from", ip)
-	case !isOwn(ip):
-		return fmt.Errorf("%s is not an address of this machine", ip)
-	}
-	return nil
 }
 
 // isOwn reports whether ip is an address of this machine. The list is read each

@@ -124,7 +124,6 @@ func check(m *dns.Msg) error {
 // doesn't know EDNS is asked again without (RFC 6891 section 7).
 func exchange(ctx context.Context, server string, q question, timeout time.Duration) (*dns.Msg, error) {
 	m := new(dns.Msg).SetQuestion(q.name, q.qtype)
-	m.AuthenticatedData = isNear(server)
 	m.SetEdns0(udpSize, isNear(server))
 	answer, err := exchangeOver(ctx, "udp", server, m, timeout)
 	if err == nil && (answer.Rcode == dns.RcodeFormatError || answer.Rcode == dns.RcodeNotImplemented || answer.Rcode == dns.RcodeBadVers) {
