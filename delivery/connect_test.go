@@ -68,3 +68,18 @@ func TestOwnAnswers(t *testing.T) {
 		}
 	}
 }
+
+func TestTargets(t *testing.T) {
+	relay := &route.Relay{Host: "relay.test", Port: 465, User: "u", Password: "p"}
+	host := route.Host{Name: "relay.test", Port: 465, Chosen: true}
+	from := store.Source{IP: netip.MustParseAddr("192.0.2.7"), Name: "out.our.test"}
+	at := netip.MustParseAddrPort("192.0.2.1:465")
+	full := way{host: host, at: at, next: next{relay: relay}, source: from}.target()
+	if full.Auth == nil || full.Auth.Password != "p" || !full.Implicit || full.Hostname != "out.our.test" || full.Source != from.IP || full.At != at {
+		t.Errorf("a relay is spoken to as %+v", full)
+	}
+	host.Fallback = true
+	if other := (way{host: host, at: at, next: next{relay: relay}}).target(); other.Auth != nil || other.Implicit {
+		t.Errorf("the fallback relay gets another one's login: %+v", other)
+	}
+}
