@@ -57,11 +57,9 @@ func (a *attempt) try(ctx context.Context, w way, named, best bool) {
 // target is how a way is to be spoken to.
 func (w way) target() smtpclient.Target {
 	t := smtpclient.Target{Host: w.host.Name, At: w.at, Hostname: w.source.Name, Source: w.source.IP, Security: w.rule.Security}
-	if relay := w.next.relay; relay != nil && !w.host.Fallback {
-		t.Implicit = relay.Implicit()
-		if relay.User != "" {
-			t.Auth = &smtpclient.Credentials{User: relay.User, Password: relay.Password}
-		}
+	t.Implicit = w.host.Implicit()
+	if relay := w.next.relay; relay != nil && relay.User != "" && !w.host.Fallback {
+		t.Auth = &smtpclient.Credentials{User: relay.User, Password: relay.Password}
 	}
 	return t
 }

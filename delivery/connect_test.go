@@ -79,7 +79,11 @@ func TestTargets(t *testing.T) {
 		t.Errorf("a relay is spoken to as %+v", full)
 	}
 	host.Fallback = true
-	if other := (way{host: host, at: at, next: next{relay: relay}}).target(); other.Auth != nil || other.Implicit {
-		t.Errorf("the fallback relay gets another one's login: %+v", other)
+	if other := (way{host: host, at: at, next: next{relay: relay}}).target(); other.Auth != nil || !other.Implicit {
+		t.Errorf("the fallback relay is spoken to as %+v", other)
+	}
+	host.Chosen = false
+	if mx := (way{host: host, at: at}).target(); mx.Implicit {
+		t.Error("what DNS names has TLS from the first byte")
 	}
 }

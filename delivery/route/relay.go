@@ -19,8 +19,9 @@ type Relay struct {
 // submissions is the port where TLS begins with the first byte (RFC 8314).
 const submissions = 465
 
-// Implicit reports whether TLS begins with the first byte.
-func (r Relay) Implicit() bool { return r.Port == submissions }
+// Implicit reports whether TLS begins with the first byte: on its own port, of a
+// host that the admin has named.
+func (h Host) Implicit() bool { return h.Chosen && h.Port == submissions }
 
 // String returns "host:port".
 func (r Relay) String() string { return net.JoinHostPort(r.Host, strconv.Itoa(r.Port)) }
