@@ -196,13 +196,13 @@ func TestCommandFailures(t *testing.T) {
 		{statusUsage, "account add alice@example.org --quota plenty --generate", `needs a size such as "2GB"`},
 		{statusUsage, "account add alice@example.org --generate --password-stdin", "can't be used together"},
 		{statusUsage, "account add alice@example.org", "--password-stdin"},
-		{statusUsage, "queue retry", "an ID, --domain or --all"},
-		{statusUsage, "queue retry 00000000000g0 --all", "an ID, --domain or --all"},
+		{statusUsage, "queue retry", "an ID, --domain, --from or --all"},
+		{statusUsage, "queue retry 00000000000g0 --all", "an ID, --domain, --from or --all"},
 		{statusUsage, "domain", "expected one of"},
 		{statusUsage, "domain add", "name"},
 		{statusUsage, "frobnicate", "unexpected argument frobnicate"},
 		{statusUsage, "domain list --xml", "unknown flag --xml"},
-		{statusUsage, "route list", "unexpected argument route"},
+		{statusUsage, "limit show", "unexpected argument limit"},
 		{statusUsage, "domain list --config nowhere.toml", "nowhere.toml: no such file or directory"},
 	} {
 		if got := p.fails(test.status, "", strings.Fields(test.args)...); !strings.Contains(got, test.want) {
@@ -249,12 +249,12 @@ func TestHelp(t *testing.T) {
 	if status != statusDone {
 		t.Errorf("status %d", status)
 	}
-	for _, command := range []string{"serve", "init", "domain", "account", "alias", "queue", "trace", "backup", "restore"} {
+	for _, command := range []string{"serve", "init", "domain", "account", "alias", "queue", "route", "source", "trace", "backup", "restore"} {
 		if !strings.Contains(out, "\n  "+command+" ") {
 			t.Errorf("doesn't show %s:\n%s", command, out)
 		}
 	}
-	for _, command := range []string{"route", "block", "allow", "device", "limit", "check", "import", "health"} {
+	for _, command := range []string{"block", "allow", "device", "limit", "check", "import", "health"} {
 		if strings.Contains(out, "\n  "+command+" ") {
 			t.Errorf("shows %s:\n%s", command, out)
 		}

@@ -160,10 +160,13 @@ func TestKillAndStartAgain(t *testing.T) {
 	if got := again.collect(conf, "bob", passwords["bob@example.test"]); !strings.Contains(got, "Before the crash.") {
 		t.Errorf("collected:\n%s", got)
 	}
-	out, err := command(t, dir, nil, "trace", "bob@example.test").CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "collected") {
-		t.Errorf("trace: %v\n%s", err, out)
-	}
+	poll(t, "the trace knows that it was collected", func() bool {
+		out, err := command(t, dir, nil, "trace", "bob@example.test").CombinedOutput()
+		if err != nil {
+			t.Fatalf("trace: %v\n%s", err, out)
+		}
+		return strings.Contains(string(out), "collected")
+	})
 }
 
 // A stop that comes as soon as the ports are open, before the data is, is one
@@ -356,10 +359,13 @@ func TestHealthAndMetrics(t *testing.T) {
 	if _, err := bufio.NewReader(visitor).ReadString('\n'); err != nil {
 		t.Fatal(err)
 	}
-	for path, want := range map[string]string{
-		"/healthz": "ok\n",
-		"/readyz":  "ready\n",
-		"/metrics": `postroom_connections{service="pop3"} 1`,
+	for want, path := range map[string]string{
+		"ok\n":                                   "/healthz",
+		"ready\n":                                "/readyz",
+		`postroom_connections{service="pop3"} 1`: "/metrics",
+		`postroom_deliveries_total{outcome="sent"} 0`: "/metrics",
+		"postroom_delivery_connections 0\n":           "/metrics",
+		"postroom_queue_length 0\n":                   "/metrics",
 	} {
 		resp, err := http.Get("http://" + metrics + path)
 		if err != nil {
