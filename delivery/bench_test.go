@@ -9,44 +9,76 @@ import (
 	"time"
 
 	"postroom/delivery/smtpclient/smtptest"
-	"postroom/store"
 )
 
 // BenchmarkSend empties a queue of b.N messages of 4 KB into a server that takes
-// everything: for one destination, and for a thousand.
+// everything: for one destination, for a thousand, and for one that postpones a
+// tenth of them first.
 func BenchmarkSend(b *testing.B) {
-	for _, domains := range []int{1, 1000} {
-		b.Run(fmt.Sprintf("domains=%d", domains), func(b *testing.B) {
-			s, remote := newSite(b), &smtptest.Server{Discard: true}
-			s.Log = slog.New(slog.DiscardHandler)
-			s.PerDestination = 20
-			at := remote.Start(b, "127.0.0.5")
-			for i := range domains {
-				s.mx(fmt.Sprintf("d%d.test", i), at)
-			}
-			text := letter + strings.Repeat(strings.Repeat("x", 70)+"\r\n", 56)
-			var filling sync.WaitGroup
-			for k := range 20 {
-				filling.Go(func() {
-					for i := k; i < b.N; i += 20 {
-						s.put(text, fmt.Sprintf("bob%d@d%d.test", i, i%domains))
-					}
-				})
-			}
-			filling.Wait()
-			b.ResetTimer()
-			start := time.Now()
-			s.run()
-			if err := remote.Wait(b.Context(), b.N); err != nil {
-				b.Fatal(err)
-			}
-			b.ReportMetric(float64(b.N)/time.Since(start).Seconds(), "messages/s")
-			b.ReportMetric(float64(remote.Sessions()), "connections")
-			b.StopTimer()
-			s.until(func() bool {
-				c, err := s.store.Counts(b.Context())
-				return err == nil && c == store.Counts{} || c.Queued == 0
-			})
+	for _, test := range []struct{ domains, failing int }{{1, 0}, {1000, 0}, {1, 10}} {
+		b.Run(fmt.Sprintf("domains=%d/failing=%d", test.domains, test.failing), func(b *testing.B) {
+			benchmarkSend(b, test.domains, test.failing)
 		})
+	}
+}
+
+func benchmarkSend(b *testing.B, domains, failing int) {
+	s, remote := newSite(b), &smtptest.Server{Discard: true}
+	s.Log = slog.New(slog.DiscardHandler)
+	s.PerDestination = 20
+	s.Schedule.Waits = []time.Duration{time.Second}
+	if failing > 0 {
+		remote.Script = postponing(failing)
+	}
+	at := remote.Start(b, "127.0.0.5")
+	for i := range domains {
+		s.mx(fmt.Sprintf("d%d.test", i), at)
+	}
+	s.fill(b, domains)
+	b.ResetTimer()
+	start := time.Now()
+	s.run()
+	if err := remote.Wait(b.Context(), b.N); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(b.N)/time.Since(start).Seconds(), "messages/s")
+	b.ReportMetric(float64(remote.Sessions()), "connections")
+	b.StopTimer()
+	s.until(func() bool {
+		c, err := s.store.Counts(b.Context())
+		return err == nil && c.Queued == 0
+	})
+}
+
+// fill puts b.N messages into the queue.
+func (s *site) fill(b *testing.B, domains int) {
+	text := letter + strings.Repeat(strings.Repeat("x", 70)+"\r\n", 56)
+	var filling sync.WaitGroup
+	for k := range 20 {
+		filling.Go(func() {
+			for i := k; i < b.N; i += 20 {
+				s.put(text, fmt.Sprintf("bob%d@d%d.test", i, i%domains))
+			}
+		})
+	}
+	filling.Wait()
+}
+
+// postponing has a server postpone so many percent of the recipients once.
+func postponing(percent int) func(int, string) *smtptest.Step {
+	var mu sync.Mutex
+	seen := make(map[string]bool)
+	return func(_ int, line string) *smtptest.Step {
+		if !strings.HasPrefix(line, "RCPT") {
+			return nil
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if seen[line] || len(seen)%100 >= percent {
+			seen[line] = true
+			return nil
+		}
+		seen[line] = true
+		return smtptest.Say("451 4.7.1 later")
 	}
 }

@@ -103,7 +103,7 @@ func (r *run) woke(d *destination, now time.Time) {
 	}
 	if !d.sweepAt.After(now) {
 		d.sweepAt = now.Add(r.sweepPause())
-		if d.isReady() && d.asleep(now) {
+		if d.isReady() {
 			r.overdue = append(r.overdue, d)
 		}
 	}

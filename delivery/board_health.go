@@ -141,7 +141,7 @@ func (r *run) nextOverdue() *destination {
 // fate that the last round had.
 func (r *run) sweep(ctx context.Context, d *destination) {
 	r.mu.Lock()
-	if !d.asleep(r.d.Now()) {
+	if d.health.Failures == 0 {
 		r.mu.Unlock()
 		return
 	}

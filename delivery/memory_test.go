@@ -15,23 +15,24 @@ import (
 
 // memory is a Queue and a Directory in memory.
 type memory struct {
-	mu       sync.Mutex
-	items    []*store.QueueItem                // the one with ID n is at n-1; nil: it is gone
-	lanes    map[store.Lane][]*store.QueueItem // what isn't claimed, by due
-	claims   int                               // calls
-	outcomes []store.Outcome
-	health   map[string]store.Health
-	ways     store.Ways
-	news     store.QueueChanges
-	changed  chan struct{}
-	failing  bool // Settle fails
-	sender   mail.Address
-	unsure   error // of Resolve
-	open     func(store.MessageID) (*store.Body, error)
+	mu        sync.Mutex
+	items     []*store.QueueItem                // the one with ID n is at n-1; nil: it is gone
+	lanes     map[store.Lane][]*store.QueueItem // what isn't claimed, by due
+	claims    int                               // calls
+	outcomes  []store.Outcome
+	health    map[string]store.Health
+	ways      store.Ways
+	news      store.QueueChanges
+	changed   chan struct{}
+	withdrawn map[store.QueueID]bool
+	failing   bool // Settle fails
+	sender    mail.Address
+	unsure    error // of Resolve
+	open      func(store.MessageID) (*store.Body, error)
 }
 
 func newMemory() *memory {
-	return &memory{lanes: map[store.Lane][]*store.QueueItem{}, health: map[string]store.Health{}, changed: make(chan struct{}, 1)}
+	return &memory{lanes: map[store.Lane][]*store.QueueItem{}, health: map[string]store.Health{}, withdrawn: map[store.QueueID]bool{}, changed: make(chan struct{}, 1)}
 }
 
 // put queues a message for bob at each domain.
@@ -146,7 +147,7 @@ func (m *memory) Withdrawn(_ context.Context, ids []store.QueueID) (gone []store
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, id := range ids {
-		if item := m.items[id-1]; item == nil || m.paused(item.Domain) {
+		if item := m.items[id-1]; item == nil || m.withdrawn[id] || m.paused(item.Domain) {
 			gone = append(gone, id)
 		}
 	}
@@ -162,6 +163,13 @@ func (m *memory) Health(context.Context) ([]store.Health, error) {
 	}
 	slices.SortFunc(list, func(a, b store.Health) int { return cmp.Compare(a.Destination, b.Destination) })
 	return list, nil
+}
+
+// healthOf returns what is kept of a destination.
+func (m *memory) healthOf(key string) store.Health {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.health[key]
 }
 
 func (m *memory) Ways(context.Context) (store.Ways, error) {
@@ -181,6 +189,13 @@ func (m *memory) setWays(w store.Ways) {
 		}
 	}
 	m.signal()
+}
+
+// setWithdrawn says whether a claimed item is not to be sent.
+func (m *memory) setWithdrawn(id store.QueueID, withdrawn bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.withdrawn[id] = withdrawn
 }
 
 // hasten makes all items of a domain due.

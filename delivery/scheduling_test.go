@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -156,7 +157,7 @@ func TestDeadDestination(t *testing.T) {
 		if tried == 0 || tried > 20 {
 			t.Errorf("%d outcomes in the first hour, want one for each probe and the first batch", tried)
 		}
-		h := m.health["dead.test"]
+		h := m.healthOf("dead.test")
 		if h.Failures < 3 || h.Failures > 6 || h.NextTry.Before(time.Now()) || !strings.Contains(h.Reply, "connection refused") {
 			t.Errorf("its health is %+v", h)
 		}
@@ -193,7 +194,7 @@ func TestDestinationThatComesBack(t *testing.T) {
 			t.Error("fresh mail does not wait with the rest")
 		}
 		m.sent(t, 1001, 90*time.Minute)
-		if h := m.health["there.test"]; h.Failures != 0 || h.LastSuccess.IsZero() || !h.NextTry.IsZero() {
+		if h := m.healthOf("there.test"); h.Failures != 0 || h.LastSuccess.IsZero() || !h.NextTry.IsZero() {
 			t.Errorf("its health is %+v", h)
 		}
 	})
@@ -238,6 +239,23 @@ func TestNoStormAfterARestart(t *testing.T) {
 		defer mu.Unlock()
 		if dials != 1 {
 			t.Errorf("%d connections were made within half an hour", dials)
+		}
+	})
+}
+
+// What was withdrawn while it was claimed, and is due again, is sent again.
+func TestWhatWasInterruptedComesBack(t *testing.T) {
+	servers := network{"there.test": slow(10 * time.Second)}
+	one := func(d *Dispatcher, _ *memory) { d.PerDestination = 1 }
+	inBubble(t, servers, one, func(t *testing.T, m *memory, _ func()) {
+		m.put("there.test", "there.test", "there.test")
+		time.Sleep(time.Second)
+		m.setWithdrawn(2, true)
+		time.Sleep(10 * time.Second)
+		m.setWithdrawn(2, false)
+		m.sent(t, 3, time.Minute)
+		if n := m.count(store.Interrupted); n == 0 {
+			t.Error("nothing was interrupted, so this shows nothing")
 		}
 	})
 }
@@ -365,13 +383,15 @@ func TestSickDestinationsAmongMany(t *testing.T) {
 	for i := range 10 {
 		servers[domains[i]], servers[domains[10+i]] = nil, refusing
 		grey := servers[domains[20+i]]
-		later, first := grey.Script, time.Time{}
+		later, first := grey.Script, new(sync.Once)
+		var until atomic.Pointer[time.Time]
 		grey.Script = func(session int, line string) *smtptest.Step {
 			if strings.HasPrefix(line, "RCPT") {
-				if first.IsZero() {
-					first = time.Now()
-				}
-				if time.Since(first) < 50*time.Second {
+				first.Do(func() {
+					end := time.Now().Add(50 * time.Second)
+					until.Store(&end)
+				})
+				if time.Now().Before(*until.Load()) {
 					return smtptest.Say("451 4.7.1 greylisted")
 				}
 			}
@@ -393,10 +413,10 @@ func TestSickDestinationsAmongMany(t *testing.T) {
 func TestNoWakeUpIsLost(t *testing.T) {
 	for seed := range uint64(10) {
 		random := rand.New(rand.NewPCG(seed, 2))
-		healthy := false
+		var healthy atomic.Bool
 		servers, domains := many("d", 8, func() *smtptest.Server {
 			return &smtptest.Server{Discard: true, Script: func(_ int, line string) *smtptest.Step {
-				if !healthy && rand.IntN(20) == 0 {
+				if !healthy.Load() && rand.IntN(20) == 0 {
 					return &smtptest.Step{Say: "421 4.3.0 not now", Hangup: true}
 				}
 				if line == smtptest.EndOfData {
@@ -420,7 +440,7 @@ func TestNoWakeUpIsLost(t *testing.T) {
 					time.Sleep(time.Duration(random.IntN(2000)) * time.Millisecond)
 				}
 			}
-			healthy = true
+			healthy.Store(true)
 			m.sent(t, put, 4*time.Hour)
 			m.put(domains...)
 			m.sent(t, put+len(domains), 10*time.Second)
