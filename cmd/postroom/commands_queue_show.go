@@ -51,9 +51,13 @@ func printShown(w io.Writer, now time.Time, q admin.ShownQueueItem) {
 	t.row("Goes back", q.Expires.Local().Format(time.DateTime))
 	t.flush()
 	for _, e := range q.Events {
-		if e.Kind == store.Attempt {
+		switch e.Kind {
+		case store.Attempt:
 			printAttempt(w, e)
-		} else {
+		case store.Postponed: // its attempts have said why
+			e = store.Event{Time: e.Time, Kind: e.Kind, Next: e.Next}
+			fallthrough
+		default:
 			fmt.Fprintf(w, "%s  %s  %s\n", e.Time.Local().Format(time.DateTime), e.Kind, printable(eventText(e)))
 		}
 	}
