@@ -85,7 +85,7 @@ func inboundKeys(c *Config) []key {
 	return []key{
 		{"inbound.blocklists", zones(&in.Blocklists), `DNS zones asked for the client's address (RFC 5782), such as "zen.spamhaus.org". Still to come.`},
 		{"inbound.domain_blocklists", zones(&in.DomainBlocklists), "DNS zones asked for the domains of EHLO, MAIL FROM and the header From. Still to come."},
-		{"inbound.spf", choiceValue{p: &in.SPF, from: modes}, "off, mark (Authentication-Results) or enforce (a hard fail is refused, 550 5.7.23). Still to come."},
+		{"inbound.spf", choiceValue{p: &in.SPF, from: modes}, "off, mark (Authentication-Results) or enforce (a hard fail is refused, 550 5.7.23). So far it is only looked at for mail that is forwarded, to know whether its sender may be told of a failure."},
 		{"inbound.dmarc", choiceValue{p: &in.DMARC, from: modes}, "off, mark or enforce (the owner's p=reject is obeyed, 550 5.7.1). Still to come."},
 		{"inbound.greylist", switchValue{&in.Greylist}, "Put off the first mail of a server that we don't know. Still to come."},
 	}
