@@ -82,3 +82,26 @@ func postponing(percent int) func(int, string) *smtptest.Step {
 		return smtptest.Say("451 4.7.1 later")
 	}
 }
+
+// BenchmarkLatency measures how long after its acceptance a message is at the
+// remote server, one at a time: on a connection that lingers, and on a new one.
+func BenchmarkLatency(b *testing.B) {
+	for name, domains := range map[string]int{"lingering": 1, "new": 1 << 20} {
+		b.Run(name, func(b *testing.B) {
+			s, remote := newSite(b), &smtptest.Server{Discard: true}
+			s.Log = slog.New(slog.DiscardHandler)
+			at := remote.Start(b, "127.0.0.5")
+			for i := range min(b.N, domains) {
+				s.mx(fmt.Sprintf("d%d.test", i), at)
+			}
+			s.run()
+			b.ResetTimer()
+			for i := range b.N {
+				s.put(letter, fmt.Sprintf("bob@d%d.test", i%domains))
+				if err := remote.Wait(b.Context(), i+1); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -421,6 +421,45 @@ func TestOneConnectionServesManyMessages(t *testing.T) {
 	}
 }
 
+func TestOneMessageToVeryMany(t *testing.T) {
+	s, remote := newSite(t), &smtptest.Server{}
+	s.mx("there.test", remote.Start(t, "127.0.0.5"))
+	var to []string
+	for i := range 1000 {
+		to = append(to, fmt.Sprintf("bob%d@there.test", i))
+	}
+	s.run()
+	s.put(letter, to...)
+	s.until(func() bool { return len(s.queue()) == 0 })
+	recipients := 0
+	for _, m := range remote.Messages() {
+		recipients += len(m.Rcpt)
+	}
+	if n := remote.Count(); n > 10 || recipients != 1000 {
+		t.Errorf("the message was sent %d times, to %d recipients", n, recipients)
+	}
+}
+
+func TestHealthOutlivesARestart(t *testing.T) {
+	s, remote := newSite(t), &smtptest.Server{}
+	remote.Script = func(int, string) *smtptest.Step { return smtptest.Say("421 4.3.2 too busy") }
+	s.mx("there.test", remote.Start(t, "127.0.0.5"))
+	stop := s.run()
+	s.await(s.put(letter, "bob@there.test"), store.Postponed, 1)
+	s.until(func() bool { list, err := s.store.Health(t.Context()); return err == nil && len(list) == 1 })
+	stop()
+	list, _ := s.store.Health(t.Context())
+	if h := list[0]; h.Destination != "there.test" || h.Failures != 1 || h.Reply != "421 4.3.2 too busy" || h.Host != "mx1.there.test" || h.NextTry.Sub(s.now()) < 50*time.Second {
+		t.Errorf("its health is %+v", h)
+	}
+	s.run()
+	s.put(letter, "bob@there.test")
+	s.await(s.put(letter, "bob@nowhere.test"), store.Bounced, 1) // the dispatcher has seen both
+	if n := remote.Sessions(); n != 1 {
+		t.Errorf("there were %d connections", n)
+	}
+}
+
 func TestEqualsShareTheLoad(t *testing.T) {
 	s, one, two := newSite(t), &smtptest.Server{}, &smtptest.Server{}
 	first := one.Start(t, "127.0.0.5")

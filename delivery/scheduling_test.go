@@ -260,25 +260,31 @@ func TestWhatWasInterruptedComesBack(t *testing.T) {
 	})
 }
 
-func TestProbesLeaveConnectionsToOthers(t *testing.T) {
+func TestWhatHangsLeavesConnectionsToOthers(t *testing.T) {
 	servers := network{"there.test": slow(time.Second)}
-	for i := range 500 {
+	for i := range 200 {
 		servers[fmt.Sprintf("hang%03d.test", i)] = nil
 	}
-	change := func(d *Dispatcher, m *memory) {
-		d.Concurrency, d.PerDestination = 40, 30
-		for name := range servers {
-			if name != "there.test" {
-				m.health[name] = store.Health{Destination: name, Failures: 5, Reply: "down"}
-				m.put(name)
+	for name, failures := range map[string]int{"if it is known to": 5, "if nothing is known of it": 0} {
+		t.Run(name, func(t *testing.T) {
+			change := func(d *Dispatcher, m *memory) {
+				d.Concurrency, d.PerDestination = 40, 30
+				for key := range servers {
+					if failures > 0 && key != "there.test" {
+						m.health[key] = store.Health{Destination: key, Failures: failures, Reply: "down"}
+					}
+				}
+				m.put("there.test")
 			}
-		}
+			inBubble(t, servers, change, func(t *testing.T, m *memory, _ func()) {
+				m.sent(t, 1, 5*time.Second)
+				m.put(servers.names()[:200]...)
+				time.Sleep(time.Second)
+				m.put(slices.Repeat([]string{"there.test"}, 50)...)
+				m.sent(t, 51, 20*time.Second)
+			})
+		})
 	}
-	inBubble(t, servers, change, func(t *testing.T, m *memory, _ func()) {
-		time.Sleep(time.Second)
-		m.put(slices.Repeat([]string{"there.test"}, 500)...)
-		m.sent(t, 500, 30*time.Second)
-	})
 }
 
 func TestWindowOfADestination(t *testing.T) {
