@@ -262,3 +262,22 @@ func (s *site) submitWith(to, from string, message []byte) {
 		s.t.Fatal(err)
 	}
 }
+
+func TestMailLeavesFromItsOwnAddress(t *testing.T) {
+	other := startHost(t, "other.test", nil, "carol")
+	s := startHost(t, "here.test", nil, "alice", "news")
+	s.leadTo("other.test", other)
+	s.do("source", "add", "127.0.0.10", "--name", "news.here.test", "--for", "news@here.test")
+	for from, front := range map[string]string{
+		"alice@here.test": "Received: from mx.here.test ([127.0.0.1])",
+		"news@here.test":  "Received: from news.here.test ([127.0.0.10])",
+	} {
+		s.submit(from, "carol@other.test", plainLetter(from, "carol@other.test"))
+		if got := string(other.take("carol@other.test")); !strings.Contains(got, front) {
+			t.Errorf("what %s sent begins with %.400q", from, got)
+		}
+	}
+	if shown := s.do("trace", "news@here.test"); !strings.Contains(shown, "source 127.0.0.10 (news.here.test)") {
+		t.Errorf("the trace is %s", shown)
+	}
+}
