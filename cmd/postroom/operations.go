@@ -69,13 +69,26 @@ func operations(a *admin.Admin, ready func() error) http.Handler {
 	handle(mux, "alias/list", plain(a.Aliases))
 	handle(mux, "alias/remove", func(ctx context.Context, r nameRequest) (admin.Alias, error) { return a.RemoveAlias(ctx, r.Name) })
 
+	handleWays(mux, a)
+	handleQueue(mux, a)
+
+	handle(mux, "trace", func(ctx context.Context, r textRequest) ([]store.Trail, error) { return a.Trace(ctx, r.Text) })
+	mux.HandleFunc("POST /backup", func(w http.ResponseWriter, r *http.Request) { serveBackup(w, r, a) })
+	return mux
+}
+
+// handleWays adds the operations on how mail leaves.
+func handleWays(mux *http.ServeMux, a *admin.Admin) {
 	handle(mux, "route/add", a.AddRoute)
 	handle(mux, "route/list", plain(a.Routes))
 	handle(mux, "route/remove", act(a.RemoveRoute))
 	handle(mux, "source/add", a.AddSource)
 	handle(mux, "source/list", plain(a.Sources))
 	handle(mux, "source/remove", act(a.RemoveSource))
+}
 
+// handleQueue adds the operations on what waits.
+func handleQueue(mux *http.ServeMux, a *admin.Admin) {
 	mux.HandleFunc("POST /queue/list", func(w http.ResponseWriter, r *http.Request) { serveQueue(w, r, a) })
 	handle(mux, "queue/show", func(ctx context.Context, r textRequest) ([]admin.ShownQueueItem, error) {
 		return a.ShowQueue(ctx, r.Text)
@@ -87,10 +100,6 @@ func operations(a *admin.Admin, ready func() error) http.Handler {
 	handle(mux, "queue/hold", counted(a.HoldQueue))
 	handle(mux, "queue/release", counted(a.ReleaseQueue))
 	handle(mux, "queue/cancel", counted(a.CancelQueue))
-
-	handle(mux, "trace", func(ctx context.Context, r textRequest) ([]store.Trail, error) { return a.Trace(ctx, r.Text) })
-	mux.HandleFunc("POST /backup", func(w http.ResponseWriter, r *http.Request) { serveBackup(w, r, a) })
-	return mux
 }
 
 // counted adapts a change of the queue.
