@@ -1,6 +1,13 @@
 // Package delivery sends queued mail to other servers, retries what may still
 // succeed and reports what cannot. It decides when, where and how often; the
 // words on the wire are delivery/smtpclient's, the ways are delivery/route's.
+//
+// A run reads the store's news (run.go) into an agenda, which knows whose turn it
+// is (agenda.go). The board starts jobs for it within all bounds (board_start.go);
+// each claims a little for its destination (board_claim.go), goes from host to
+// host with it (job.go, attempt.go), judges what came of it (judge.go) and hands
+// it to the settler (settle.go). How many connections a destination is given is
+// in pace.go, and when a sick one is tried again in board_health.go.
 package delivery
 
 import (
