@@ -108,6 +108,55 @@ func TestAdministratorsFirstDay(t *testing.T) {
 	run("sign out", chromedp.Click(css(".who button")), chromedp.WaitVisible(css("#username")))
 }
 
+// TestAdministratorMendsTheWayOut pauses a destination that mail waits for, leads
+// it by another server, and lets it go on.
+func TestAdministratorMendsTheWayOut(t *testing.T) {
+	s := newSite(t)
+	ctx := chromium(t)
+	run := func(what string, steps ...chromedp.Action[chromedp.Void]) {
+		t.Helper()
+		if err := chromedp.Do(ctx, steps...); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	text := func(selector string) string {
+		t.Helper()
+		text, err := chromedp.Run(ctx, chromedp.Text(css(selector)))
+		if err != nil {
+			t.Fatalf("read %s: %v", selector, err)
+		}
+		return text
+	}
+	s.submit(boss, "dana@partner.example")
+	s.round(s.deferred)
+	run("sign in", chromedp.EmulateViewport(1280, 900), signIn(s))
+	run("pause a destination",
+		chromedp.Click(css(`.side a[href="/destinations"]`)), chromedp.WaitVisible(css("#pause")),
+		chromedp.Click(css(`td.actions button[value=pause]`)), chromedp.WaitVisible(css(".notice.good")))
+	wantAll(t, text("main"), "1 destination is paused", "Mail for partner.example is kept here", "when it is resumed")
+	run("see in the queue why it waits",
+		chromedp.Click(css(`main a[href="/queue?domain=partner.example"]`)), chromedp.WaitVisible(css(".queued")))
+	wantAll(t, text(".queued"), "held", "destination is paused")
+	run("add a route with a mistake in it",
+		chromedp.Click(css(`.side a[href="/routes"]`)), chromedp.SendKeys(css("#to"), "partner.example"), chromedp.SendKeys(css("#host"), "smtp.provider.example:587"),
+		chromedp.SendKeys(css("#user"), "me"), chromedp.Click(css(`#add input[value=must]`)), chromedp.Click(css("#add button")), chromedp.WaitVisible(css("#add .notice.bad")))
+	wantAll(t, text("#add"), "There is no password for the user me.")
+	run("mend it",
+		chromedp.SendKeys(css("#password"), "very secret"), chromedp.Click(css("#add button")),
+		chromedp.WaitVisible(css(".notice.good")), chromedp.WaitVisible(css(`a[href="/routes/remove?domain=partner.example&from="]`)))
+	wantAll(t, text("main table"), "partner.example", "smtp.provider.example:587", "signs in as me", "Always")
+	run("resume the destination",
+		chromedp.Click(css(`.side a[href="/destinations"]`)), chromedp.Click(css(`td.actions button[value=resume]`)),
+		chromedp.WaitVisible(css(`td.actions button[value=pause]`)), chromedp.WaitVisible(css(".notice.good")))
+	wantAll(t, text("main"), "Mail for partner.example goes on.")
+	run("try it now", chromedp.Click(css(`td.actions button[value=retry]`)), chromedp.WaitVisible(css(".notice.good")))
+	s.eventually("the mail is due", func() bool { return len(s.claim()) == 1 })
+	routes, err := s.admin.Routes(t.Context())
+	if err != nil || len(routes) != 1 || routes[0].TLS != "must" || !routes[0].Auth {
+		t.Errorf("the route is %+v, %v", routes, err)
+	}
+}
+
 // TestNothingScrollsSideways looks at every page at the width of a phone and of
 // a laptop, with no data and with much. If POSTROOM_SCREENSHOTS names a folder,
 // it leaves pictures there, light and dark; if POSTROOM_AXE names axe-core's
@@ -118,6 +167,7 @@ func TestNothingScrollsSideways(t *testing.T) {
 			s := newSite(t)
 			paths := map[string]string{
 				"overview": "/", "messages": "/messages", "queue": "/queue", "domains": "/domains", "accounts": "/accounts",
+				"destinations": "/destinations", "routes": "/routes", "sources": "/sources", "domain": "/domains/example.org",
 				"aliases": "/aliases", "account": accountURL(boss), "nothing-found": "/messages?q=nobody@nowhere.example", "no-page": "/nothing/here",
 			}
 			if life == "busy" {
@@ -151,6 +201,14 @@ func (s *site) addPaths(paths map[string]string) {
 		s.t.Fatal("the queue is empty")
 	}
 	paths["queue-domain"] = "/queue?domain=list1.example"
+	paths["queue-held"] = "/queue?held=yes"
+	paths["queue-none"] = "/queue?sender=nobody@nowhere.example"
+	paths["return-many"] = "/queue/return?sender=grace@example.org"
+	paths["destinations-none"] = "/destinations?q=nowhere"
+	paths["domain-backup"] = domainURL("branch-office.example")
+	paths["domain-backup-new"] = domainURL("second-office.example")
+	paths["route-remove"] = "/routes/remove?domain=*&from="
+	paths["source-remove"] = "/sources/remove?ip=192.0.2.18&for=alice@example.org"
 	paths["account-alice"] = accountURL("alice@example.org")
 	paths["account-disabled"] = accountURL("dan@example.org")
 	paths["account-remove"] = accountURL("alice@example.org") + "/remove"

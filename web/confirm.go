@@ -14,6 +14,7 @@ type confirmPage struct {
 	Hidden   []hiddenField
 	Type     string // what is to be typed, empty for nothing
 	Button   string
+	Drop     string // another button, which does it without telling anybody; empty for none
 }
 
 type hiddenField struct{ Name, Value string }

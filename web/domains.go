@@ -47,7 +47,7 @@ func (p *pages) addDomain(v *visit) error {
 	case err != nil:
 		return err
 	case added.Backup:
-		return v.done("/domains", fmt.Sprintf("Mail for %s is held here from now on while its own server is down.", added.Name))
+		return v.done(domainURL(added.Name), fmt.Sprintf("Mail for %s is held here from now on while its own server is down. Next, say which addresses it has.", added.Name))
 	}
 	return v.done("/domains", fmt.Sprintf("%s is served from now on. Next, give it accounts.", added.Name))
 }
@@ -74,6 +74,13 @@ func domainLoss(d admin.Domain) confirmPage {
 	page := confirmPage{
 		Title: "Remove the domain " + d.Name + "?", Back: "/domains", BackText: "Domains",
 		Action: domainURL(d.Name) + "/remove", Button: "Remove " + d.Name,
+	}
+	if d.Backup {
+		page.Lost = []string{
+			"Mail for it is refused from then on: while its own server is down, senders’ servers have to wait themselves.",
+			"What waits here already is still sent.",
+		}
+		return page
 	}
 	if d.Accounts == 0 && d.Aliases == 0 {
 		page.Lost = []string{

@@ -104,6 +104,12 @@ func mailbox(address string) template.HTML {
 	return template.HTML(strings.ReplaceAll(template.HTMLEscapeString(address), "@", "@<wbr>"))
 }
 
+// hostname writes the name of a host or a domain so that a narrow column breaks it
+// behind a dot, and in front of a port.
+func hostname(name string) template.HTML {
+	return template.HTML(strings.NewReplacer(".", ".<wbr>", ":", "<wbr>:").Replace(template.HTMLEscapeString(name)))
+}
+
 // URLs of the pages about one thing.
 func accountURL(address string) string { return "/accounts/" + url.PathEscape(address) }
 func aliasURL(source string) string    { return "/aliases/" + url.PathEscape(source) }

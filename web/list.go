@@ -25,8 +25,13 @@ type listing struct {
 // part returns the rows of all that the request's query asks for: those that
 // contain the filter, one page of them.
 func part[T any](v *visit, all []T, text func(T) string) ([]T, listing) {
+	return partAt(v, v.r.URL.Path, all, text)
+}
+
+// partAt is part for a list that belongs to the page at path.
+func partAt[T any](v *visit, path string, all []T, text func(T) string) ([]T, listing) {
 	query := v.r.URL.Query()
-	l := listing{Path: v.r.URL.Path, Filter: strings.TrimSpace(query.Get("q")), All: int64(len(all)), query: query}
+	l := listing{Path: path, Filter: strings.TrimSpace(query.Get("q")), All: int64(len(all)), query: query}
 	rows := all
 	if l.Filter != "" {
 		rows = nil

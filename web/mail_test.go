@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -125,6 +126,21 @@ func (s *site) round(end func(store.QueueItem) store.Outcome) {
 	s.must(s.store.Settle(s.t.Context(), settlement))
 }
 
+// claim takes all that is due.
+func (s *site) claim() []store.QueueItem {
+	s.t.Helper()
+	lanes, err := s.store.Lanes(s.t.Context())
+	s.must(err)
+	var items []store.QueueItem
+	for _, lane := range lanes {
+		claimed, err := s.store.ClaimLane(s.t.Context(), store.LaneClaim{Lane: lane.Lane, Now: s.now(), Works: 1000, PerWork: 1000})
+		s.must(err)
+		items = append(items, claimed.Items...)
+	}
+	slices.SortFunc(items, func(a, b store.QueueItem) int { return cmp.Compare(a.ID, b.ID) })
+	return items
+}
+
 // report is the one that tells a sender of ours that an item failed.
 func (s *site) report(item store.QueueItem) store.Acceptance {
 	s.t.Helper()
@@ -149,10 +165,14 @@ func (s *site) attempt(item store.QueueItem, host, ip, outcome, tls, reply strin
 	if ip == "" {
 		ip = "203.0.113.10"
 	}
-	return store.Event{
+	e := store.Event{
 		Time: s.now(), Kind: store.Attempt, Recipient: item.Recipient.Address.String(),
-		Host: host, IP: ip, TLS: tls, Outcome: outcome, Reply: reply,
+		Host: host, IP: ip, TLS: tls, Outcome: outcome, Reply: reply, Source: "192.0.2.17 (out.example.org)",
 	}
+	if tls != "none" {
+		e.Certificate = "trusted (MTA-STS policy of " + item.Domain + ")"
+	}
+	return e
 }
 
 const greylisted = "451 4.7.1 <dana@partner.example>: Recipient address rejected: Greylisted, see https://postgrey.example/help/partner.example.html"
@@ -178,8 +198,10 @@ func (s *site) fill() {
 	s.t.Helper()
 	s.domain("books.example.org")
 	s.domain("xn--mnchen-3ya.example")
-	_, err := s.admin.AddDomain(s.t.Context(), admin.AddDomain{Name: "branch-office.example", Backup: true})
-	s.must(err)
+	for _, name := range []string{"branch-office.example", "second-office.example"} {
+		_, err := s.admin.AddDomain(s.t.Context(), admin.AddDomain{Name: name, Backup: true})
+		s.must(err)
+	}
 	people := []string{"Alice Archer", "Bob Baker", "Carol Cooper", "Dan Dyer", "Eve Ewing", "Frank Fletcher", "Grace Glover", "Heidi Hunt", "Ivan Ironside"}
 	for i, person := range people {
 		local := strings.ToLower(strings.Fields(person)[0])
@@ -202,7 +224,9 @@ func (s *site) fill() {
 	for i := range 14 {
 		s.alias(fmt.Sprintf("project-%d@example.org", i+1), "grace@example.org", "heidi@example.org")
 	}
+	s.waysOut()
 	s.traffic()
+	s.trouble()
 }
 
 // traffic is a day's mail with every kind of fate.

@@ -21,7 +21,7 @@ const (
 const (
 	recipientsShown = 40
 	stepsFirst      = 20
-	stepsLast       = 80
+	stepsLast       = 60
 )
 
 type messagesPage struct {

@@ -68,7 +68,7 @@ func problems(c store.Counts, now time.Time) []problem {
 	}
 	if c.Held > 0 {
 		found = append(found, problem{
-			fmt.Sprintf("%s in the queue %s held and not sent.", plural(c.Held, "recipient", "recipients"), isAre(c.Held)), "Look at the queue", "/queue",
+			fmt.Sprintf("%s in the queue %s held and not sent.", plural(c.Held, "recipient", "recipients"), isAre(c.Held)), "See why", "/queue?held=yes",
 		})
 	}
 	if age := now.Sub(c.Oldest); !c.Oldest.IsZero() && age > lateAfter {
@@ -131,7 +131,7 @@ func figuresOfNow(c store.Counts, now time.Time) []figure {
 	}
 	return []figure{
 		queued,
-		{Name: "Held", N: c.Held, Note: "of the queue", URL: "/queue", Tone: toneIf(c.Held > 0, "warn")},
+		{Name: "Held", N: c.Held, Note: "of the queue", URL: "/queue?held=yes", Tone: toneIf(c.Held > 0, "warn")},
 		{Name: "Accounts", N: c.Accounts, Note: "people and programs", URL: "/accounts"},
 		{Name: "Aliases", N: c.Aliases, Note: "further addresses", URL: "/aliases"},
 		{Name: "Domains", N: c.Domains, Note: "ours", URL: "/domains"},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"html"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -167,33 +168,6 @@ func TestMessageShowsTheRemotesWords(t *testing.T) {
 	b.get(report[1]).has(t, http.StatusOK, "nobody", "The message that this report is about", messageURL(id.String()))
 }
 
-func TestQueue(t *testing.T) {
-	s := newSite(t)
-	b := s.signedIn()
-	b.get("/queue").has(t, http.StatusOK, "Nothing waits")
-	one := s.submit(boss, "a@one.example", "b@two.example").String()
-	s.submit(boss, "c@one.example")
-	s.round(s.deferred)
-	b.get("/queue").has(t, http.StatusOK, "3 recipients of 2 messages", "waiting", "in 15 min", "Greylisted")
-	b.get("/queue?domain=two.example").has(t, http.StatusOK, "1 recipient of 1 message for two.example")
-	b.get("/queue?domain=nothing.example").has(t, http.StatusOK, "Nothing waits for")
-	b.get("/queue?domain=%3Cx%3E").has(t, http.StatusOK, "Nothing waits for")
-	b.follow(b.post("/queue", "message", one, "do", "hold", "back", "/queue?domain=two.example")).
-		has(t, http.StatusOK, "2 recipients are held", "when it is released", "for two.example")
-	b.get("/").has(t, http.StatusOK, "2 recipients in the queue are held and not sent.")
-	b.get(messageURL(one)).has(t, http.StatusOK, "It is held in the queue for all 2 recipients")
-	b.follow(b.post("/queue", "message", one, "do", "release")).has(t, http.StatusOK, "2 recipients are released")
-	b.follow(b.post("/queue", "domain", "one.example", "do", "retry")).has(t, http.StatusOK, "2 recipients are due now")
-	b.follow(b.post("/queue", "scope", "all", "do", "hold")).has(t, http.StatusOK, "3 recipients are held")
-	b.post("/queue", "scope", "all", "do", "explode").has(t, http.StatusNotFound)
-	if a := b.post("/queue", "do", "hold", "scope", "all", "back", "//evil.example"); a.location != "/queue" {
-		t.Errorf("sent on to %q", a.location)
-	}
-	b.get("/queue/return?message="+one).has(t, http.StatusOK, "It is not tried again", "a@one.example", "b@two.example")
-	b.follow(b.post("/queue/return", "message", one)).has(t, http.StatusOK, "2 recipients are returned to the sender")
-	b.get("/queue/return?message=nonsense").has(t, http.StatusNotFound)
-}
-
 func TestProblemsOfTheOverview(t *testing.T) {
 	s := newSite(t)
 	b := s.signedIn()
@@ -221,18 +195,24 @@ func TestStrangersTextStaysText(t *testing.T) {
 	a.HeaderID = script + `"onmouseover="alert(1)`
 	a.Accepted = store.Event{Client: script, Helo: script, Protocol: script, TLS: script, Account: script, Reply: script, Reason: script}
 	a.Local = []store.LocalDelivery{{Account: s.accountID("victim@example.org"), Recipient: hostile}}
-	a.Outbound = []store.Outbound{{Sender: hostile, Recipient: mail.Recipient{Address: hostile}}}
+	a.Outbound = []store.Outbound{{Sender: hostile, Recipient: mail.Recipient{Address: hostile}, Via: hostile}}
 	s.must(s.store.Accept(t.Context(), a))
+	s.hostileWays(script)
 	next := s.now().Add(time.Hour)
 	s.round(func(item store.QueueItem) store.Outcome {
 		return store.Outcome{Result: store.Deferred, Retry: next, Reply: script, Events: []store.Event{
 			{Time: s.now(), Kind: store.Kind(script), Recipient: script, Host: script, IP: script, TLS: script, Outcome: script, Reply: script, Reason: script},
+			{Time: s.now(), Kind: store.Attempt, Recipient: script, Host: script, Certificate: "not trusted: " + script + " (" + script + ")", Source: script, Via: script, Reason: script},
+			{Time: s.now(), Kind: store.Reported, Recipient: script, Outcome: script, Reason: script},
+			{Time: s.now(), Kind: store.Bounced, Recipient: script, Reason: script},
 		}}
 	})
 	b := s.signedIn()
 	pages := []string{
 		"/", "/messages", searchURL(script), searchURL(hostile.String()), messageURL(a.ID.String()), "/queue", "/queue?domain=" + script[:7],
-		"/queue/return?message=" + a.ID.String(), "/aliases", "/aliases/odd@example.org/remove", "/accounts", "/accounts?q=%3Cscript%3E",
+		"/queue/return?message=" + a.ID.String(), "/queue?held=yes&sender=" + script, "/queue/return?sender=" + url.QueryEscape(hostile.String()),
+		"/destinations", "/destinations?q=" + script, "/routes", "/routes?q=" + script, "/routes/remove?domain=*&from=", "/sources", "/sources?q=" + script,
+		"/domains/held.example", "/domains/held.example?q=%3Cscript%3E", "/aliases", "/aliases/odd@example.org/remove", "/accounts", "/accounts?q=%3Cscript%3E",
 		accountURL("victim@example.org"), accountURL("victim@example.org") + "/remove", "/login?next=" + script, "/" + script,
 	}
 	for _, path := range pages {
@@ -244,13 +224,33 @@ func TestStrangersTextStaysText(t *testing.T) {
 		}
 	}
 	for path, fields := range map[string][]string{
-		"/login": {"username", script}, "/domains": {"name", script}, "/accounts": {"address", script, "name", script, "quota", script},
+		"/destinations": {"do", "pause", "domain", script}, "/sources": {"ip", script, "name", script, "for", script},
+		"/routes":                          {"domain", script, "host", script, "from", script, "user", script, "password", script, "tls", script},
+		"/domains/held.example/recipients": {"do", "add", "recipients", "</textarea>" + script},
+		"/login":                           {"username", script}, "/domains": {"name", script}, "/accounts": {"address", script, "name", script, "quota", script},
 		"/aliases": {"source", script, "targets", "</textarea>" + script}, accountURL("victim@example.org") + "/app-passwords": {"name", script},
 	} {
 		if body := b.post(path, fields...).body; strings.Contains(body, script) {
 			t.Errorf("the answer of %s holds the script:\n%s", path, body)
 		}
 	}
+}
+
+// hostileWays has what other servers say, and what an admin may copy from them,
+// carry markup too.
+func (s *site) hostileWays(script string) {
+	s.t.Helper()
+	ctx := s.t.Context()
+	s.must(s.store.Settle(ctx, store.Settlement{At: s.now(), Health: []store.Health{
+		{Destination: "evil.example", Host: script, Failures: 1, LastFailure: s.now(), NextTry: s.now().Add(time.Hour), Reply: script},
+		{Destination: "relay " + script, Host: script, LastSuccess: s.now(), Reply: script},
+	}}))
+	_, err := s.admin.AddRoute(ctx, admin.AddRoute{Domain: "*", Host: "smtp.example", User: script, Password: script})
+	s.must(err)
+	_, err = s.admin.AddDomain(ctx, admin.AddDomain{Name: "held.example", Backup: true})
+	s.must(err)
+	_, err = s.admin.ChangeDomainRecipients(ctx, admin.ChangeDomainRecipients{Name: "held.example", Add: []string{`"><img/src=x/onerror=alert(1)>"@held.example`}})
+	s.must(err)
 }
 
 // A page that fails says so, without the reason; the log has it.

@@ -1,7 +1,9 @@
 package web
 
 import (
-	"fmt"
+	"errors"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -10,18 +12,110 @@ import (
 )
 
 // How much of the queue one page shows: messages, and recipients of each. A
-// message's own page shows more of them.
+// message's own page shows more of them. The page looks at so many recipients at
+// most, however long the queue is.
 const (
 	waitingListed = 25
 	waitingOfEach = 5
+	waitingRead   = 1000
 )
 
 type queuePage struct {
-	Domain     string // only this one
-	Messages   []queuedMessage
-	Count      int64 // messages
-	Recipients int64
-	List       listing
+	Filter   queueFilter
+	Messages []queuedMessage
+	Title    string // how much it is
+	All      string // what the buttons for all of it touch
+	Here     string // this page, for coming back
+	First    string // URLs of other pages, empty where there is none
+	Next     string
+}
+
+func (p *pages) showQueue(v *visit) error {
+	query := v.r.URL.Query()
+	filter := filterIn(query.Get)
+	after, err := strconv.ParseInt(query.Get("after"), 10, 64)
+	if err != nil || after < 0 {
+		after = 0
+	}
+	page := queuePage{Filter: filter, Here: filter.url(store.QueueID(after))}
+	part, err := p.queuePart(v, filter, store.QueueID(after), page.Here)
+	if err != nil && !hasMistake(err) { // what isn't a domain or an address matches nothing
+		return err
+	}
+	page.Messages = shorten(part.messages, waitingOfEach)
+	if after != 0 {
+		page.First = filter.url(0)
+	}
+	if part.next != 0 {
+		page.Next = filter.url(part.next)
+	}
+	if len(page.Messages) > 0 {
+		if err := p.countQueue(v, &page, part); err != nil {
+			return err
+		}
+	}
+	return v.show("queue", "Queue", page)
+}
+
+// countQueue says how much there is, of which the page shows a part.
+func (p *pages) countQueue(v *visit, page *queuePage, part queuePart) error {
+	if page.First == "" && page.Next == "" {
+		page.Title = plural(int64(part.read), "recipient", "recipients") + " of " +
+			plural(int64(len(part.messages)), "message", "messages") + page.Filter.Text()
+		page.All = "All " + number(int64(part.read)) + ":"
+		return nil
+	}
+	n, exact, err := p.Admin.CountQueue(v.r.Context(), page.Filter.selection())
+	if err != nil {
+		return err
+	}
+	count := plural(n, "recipient", "recipients")
+	if !exact {
+		count = "More than " + count
+	}
+	page.Title, page.All = count+page.Filter.Text(), "All of them ("+strings.ToLower(count)+"):"
+	return nil
+}
+
+// A queuePart is the part of the queue that one page is about.
+type queuePart struct {
+	messages []queuedMessage
+	read     int           // recipients
+	next     store.QueueID // behind which the rest lies, zero if there is none
+}
+
+var errEnough = errors.New("enough for one page")
+
+// queuePart reads a page's part of the queue: it ends between two messages, unless
+// one alone fills it.
+func (p *pages) queuePart(v *visit, filter queueFilter, after store.QueueID, here string) (queuePart, error) {
+	selection := filter.selection()
+	selection.After = after
+	var items []admin.QueueItem
+	var messages int
+	err := p.Admin.EachQueueItem(v.r.Context(), selection, func(item admin.QueueItem) error {
+		another := len(items) == 0 || items[len(items)-1].ID != item.ID
+		if another && messages == waitingListed || len(items) == waitingRead {
+			return errEnough
+		}
+		if another {
+			messages++
+		}
+		items = append(items, item)
+		return nil
+	})
+	part := queuePart{read: len(items)}
+	if errors.Is(err, errEnough) {
+		err, part.next = nil, items[len(items)-1].Position
+	}
+	part.messages = byMessage(items, here, p.Now())
+	return part, err
+}
+
+// queueOf returns what waits of one message.
+func (p *pages) queueOf(v *visit, id store.MessageID) ([]queuedMessage, error) {
+	items, err := p.Admin.Queue(v.r.Context(), admin.QueueSelection{Message: id.String()})
+	return byMessage(items, messageURL(id.String()), p.Now()), err
 }
 
 // A queuedMessage is one message with the recipients it still waits for.
@@ -30,29 +124,20 @@ type queuedMessage struct {
 	Created, Expires time.Time
 	Recipients       []queuedRecipient
 	More             int    // recipients that aren't shown
-	Waiting, Held    bool   // some of them
+	Waiting          bool   // some of them can be sent
+	Held             bool   // some of them can be released
 	Back             string // the page to return to
 }
 
 type queuedRecipient struct {
-	To, Status, Tone string
-	Attempts         int
-	Next             *moment
-	Otherwise        string // instead of Next
-	LastReply        string
-}
-
-func (p *pages) showQueue(v *visit) error {
-	page := queuePage{Domain: strings.TrimSpace(v.r.URL.Query().Get("domain"))}
-	items, err := p.Admin.Queue(v.r.Context(), admin.QueueSelection{Domain: page.Domain})
-	if err != nil && !hasMistake(err) { // what isn't a domain matches nothing
-		return err
-	}
-	page.Messages = byMessage(items, v.r.URL.RequestURI(), p.Now())
-	page.Count, page.Recipients = int64(len(page.Messages)), int64(len(items))
-	page.List = listing{Path: v.r.URL.Path, query: v.r.URL.Query()}
-	page.Messages = shorten(paged(page.Messages, waitingListed, &page.List), waitingOfEach)
-	return v.show("queue", "Queue", page)
+	To, Via      string
+	Status, Tone string
+	Why          []link // it is held
+	Attempts     int
+	Next         *moment
+	Otherwise    string // instead of Next
+	LastReply    string
+	heldBy       []string
 }
 
 // shorten leaves at most n recipients of each message.
@@ -64,12 +149,6 @@ func shorten(messages []queuedMessage, n int) []queuedMessage {
 		m.Recipients = m.Recipients[:shown]
 	}
 	return messages
-}
-
-// queueOf returns what waits of one message.
-func (p *pages) queueOf(v *visit, id store.MessageID) ([]queuedMessage, error) {
-	items, err := p.Admin.Queue(v.r.Context(), admin.QueueSelection{Message: id.String()})
-	return byMessage(items, messageURL(id.String()), p.Now()), err
 }
 
 // byMessage gathers the recipients of each message, in the order in which the
@@ -88,17 +167,20 @@ func byMessage(items []admin.QueueItem, back string, now time.Time) []queuedMess
 		}
 		m := &messages[i]
 		m.Recipients = append(m.Recipients, recipientOf(item, now))
-		m.Held = m.Held || item.Status == "held"
+		m.Held = m.Held || slices.Contains(item.HeldBy, "admin") || slices.Contains(item.HeldBy, "restore")
 		m.Waiting = m.Waiting || item.Status != "held"
 	}
 	return messages
 }
 
 func recipientOf(item admin.QueueItem, now time.Time) queuedRecipient {
-	r := queuedRecipient{To: item.To, Status: item.Status, Attempts: item.Attempts, LastReply: item.LastReply, Tone: "info"}
+	r := queuedRecipient{
+		To: item.To, Via: item.Via, Status: item.Status, Attempts: item.Attempts,
+		LastReply: item.LastReply, Tone: "info", heldBy: item.HeldBy,
+	}
 	switch {
 	case item.Status == "held":
-		r.Tone, r.Otherwise = "warn", "when it is released"
+		r.Tone, r.Why, r.Otherwise = "warn", whyHeld(item), "when "+letGo(item.HeldBy)
 	case item.Status == "sending":
 		r.Tone, r.Otherwise = "good", "at this moment"
 	case !item.NextAttempt.After(now):
@@ -110,87 +192,25 @@ func recipientOf(item admin.QueueItem, now time.Time) queuedRecipient {
 	return r
 }
 
-// changeQueue carries out one of the queue's buttons.
-func (p *pages) changeQueue(v *visit) error {
-	if err := v.form(); err != nil {
-		return err
+// whyHeld says what holds an item, with the page where that can be changed if it
+// is another one.
+func whyHeld(item admin.QueueItem) []link {
+	var why []link
+	for _, by := range item.HeldBy {
+		switch by {
+		case "admin":
+			why = append(why, link{Text: "by an administrator"})
+		case "restore":
+			why = append(why, link{Text: "came out of a backup"})
+		case "pause":
+			why = append(why, link{Text: "destination is paused", URL: destinationsURL(item.Domain)})
+		case "account":
+			l := link{Text: "account is disabled"}
+			if item.Account != "" {
+				l.URL = accountURL(item.Account)
+			}
+			why = append(why, l)
+		}
 	}
-	selection := admin.QueueSelection{Message: v.field("message"), Domain: v.field("domain"), All: v.field("scope") == "all"}
-	var n int64
-	var err error
-	var what string
-	switch v.field("do") {
-	case "retry":
-		n, err = p.Admin.RetryQueue(v.r.Context(), selection)
-		what = "due now. What other servers answer is shown as soon as they do."
-	case "hold":
-		n, err = p.Admin.HoldQueue(v.r.Context(), selection)
-		what = "held, and not sent before being released."
-	case "release":
-		n, err = p.Admin.ReleaseQueue(v.r.Context(), selection)
-		what = "released."
-	default:
-		return errNoPage
-	}
-	back := "/queue"
-	if b := local(v.field("back")); b != "/" {
-		back = b
-	}
-	switch {
-	case hasMistake(err):
-		text, _ := mistakeOf(err)
-		return v.leave(back, text, "bad")
-	case err != nil:
-		return err
-	}
-	return v.done(back, fmt.Sprintf("%s %s %s", plural(n, "recipient", "recipients"), isAre(n), what))
-}
-
-// confirmReturn asks before a message goes back to its sender.
-func (p *pages) confirmReturn(v *visit) error {
-	id, err := store.ParseMessageID(v.r.URL.Query().Get("message"))
-	if err != nil {
-		return err
-	}
-	waiting, err := p.queueOf(v, id)
-	if err != nil {
-		return err
-	}
-	if len(waiting) == 0 {
-		return v.leave(messageURL(id.String()), "This message isn’t in the queue any more; its way shows what happened.", "bad")
-	}
-	return v.confirm(returnLoss(waiting[0]))
-}
-
-func returnLoss(m queuedMessage) confirmPage {
-	page := confirmPage{
-		Title: "Return the message " + m.ID + "?", Back: messageURL(m.ID), BackText: "Message " + m.ID,
-		Action: "/queue/return", Hidden: []hiddenField{{"message", m.ID}}, Button: "Return it to its sender",
-		Lost: []string{fmt.Sprintf("It is not tried again. %s gets a report that says it could not be delivered to:", m.From)},
-	}
-	if m.From == "" {
-		page.Lost, page.Button = []string{"It is not tried again. It is a report itself, so nobody is told; it is just dropped. It was for:"}, "Drop it"
-	}
-	for _, r := range m.Recipients {
-		page.Items = append(page.Items, r.To)
-	}
-	if len(page.Items) > recipientsShown {
-		page.Items = append(page.Items[:recipientsShown], fmt.Sprintf("and %d more", len(m.Recipients)-recipientsShown))
-	}
-	return page
-}
-
-func (p *pages) returnQueue(v *visit) error {
-	if err := v.form(); err != nil {
-		return err
-	}
-	id, err := store.ParseMessageID(v.field("message"))
-	if err != nil {
-		return err
-	}
-	n, err := p.Admin.CancelQueue(v.r.Context(), admin.QueueSelection{Message: id.String(), Bounce: true})
-	if err != nil {
-		return err
-	}
-	return v.done(messageURL(id.String()), fmt.Sprintf("%s %s returned to the sender.", plural(n, "recipient", "recipients"), isAre(n)))
+	return why
 }

@@ -44,6 +44,7 @@ func (p *pages) funcs() template.FuncMap {
 		"asset":    p.assetURL,
 		"moment":   func(at time.Time) moment { return newMoment(at, p.Now()) },
 		"mailbox":  mailbox,
+		"hostname": hostname,
 		"octets":   octets,
 		"number":   number,
 		"plural":   plural,
@@ -70,6 +71,11 @@ var sections = []navigation{
 		{"Overview", "/", "overview"},
 		{"Messages", "/messages", "messages"},
 		{"Queue", "/queue", "queue"},
+	}},
+	{"Ways out", []link{
+		{"Destinations", "/destinations", "destinations"},
+		{"Routes", "/routes", "routes"},
+		{"Source addresses", "/sources", "sources"},
 	}},
 	{"Directory", []link{
 		{"Domains", "/domains", "domains"},

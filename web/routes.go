@@ -40,8 +40,22 @@ func (p *pages) routes() []route {
 		{"GET", "/queue/return", needAdmin, p.confirmReturn},
 		{"POST", "/queue/return", needAdmin, p.returnQueue},
 
+		{"GET", "/destinations", needAdmin, p.showDestinations},
+		{"POST", "/destinations", needAdmin, p.changeDestination},
+
+		{"GET", "/routes", needAdmin, p.showRoutes},
+		{"POST", "/routes", needAdmin, p.addRoute},
+		{"GET", "/routes/remove", needAdmin, p.confirmRoute},
+		{"POST", "/routes/remove", needAdmin, p.removeRoute},
+		{"GET", "/sources", needAdmin, p.showSources},
+		{"POST", "/sources", needAdmin, p.addSource},
+		{"GET", "/sources/remove", needAdmin, p.confirmSource},
+		{"POST", "/sources/remove", needAdmin, p.removeSource},
+
 		{"GET", "/domains", needAdmin, p.showDomains},
 		{"POST", "/domains", needAdmin, p.addDomain},
+		{"GET", "/domains/{name}", needAdmin, p.showDomain},
+		{"POST", "/domains/{name}/recipients", needAdmin, p.changeRecipients},
 		{"GET", "/domains/{name}/remove", needAdmin, p.confirmDomain},
 		{"POST", "/domains/{name}/remove", needAdmin, p.removeDomain},
 

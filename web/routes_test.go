@@ -24,6 +24,10 @@ func (r route) example(s *site) string {
 		return messageURL(s.receive("kim@friends.example", 100, boss).String())
 	case "/queue/return":
 		return "/queue/return?message=" + s.submit(boss, "a@elsewhere.example").String()
+	case "/routes/remove":
+		return "/routes/remove?domain=lost.example&from="
+	case "/sources/remove":
+		return "/sources/remove?ip=192.0.2.1&for="
 	}
 	return strings.NewReplacer("{name}", "spare.example", "{address}", boss, "{source}", "info@example.org").Replace(r.path)
 }
@@ -35,6 +39,10 @@ func TestRoutesKeepTheirDoors(t *testing.T) {
 	s := newSite(t)
 	s.domain("spare.example")
 	s.alias("info@example.org", boss)
+	_, err := s.admin.AddRoute(t.Context(), admin.AddRoute{Domain: "lost.example", Host: "mx"})
+	s.must(err)
+	_, err = s.admin.AddSource(t.Context(), admin.AddSource{IP: "192.0.2.1"})
+	s.must(err)
 	s.account(admin.NewAccount{Address: "former@example.org", Password: bossPassword, Admin: true})
 	former := s.browser()
 	former.post("/login", "username", "former@example.org", "password", bossPassword).has(t, http.StatusSeeOther)
@@ -75,6 +83,12 @@ func TestRoutesKeepTheirDoors(t *testing.T) {
 	}
 	if queue, err := s.admin.Queue(t.Context(), admin.QueueSelection{}); err != nil || len(queue) == 0 {
 		t.Errorf("strangers emptied the queue: %v, %v", queue, err)
+	}
+	if routes, err := s.admin.Routes(t.Context()); err != nil || len(routes) != 1 {
+		t.Errorf("strangers changed the routes: %v, %v", routes, err)
+	}
+	if sources, err := s.admin.Sources(t.Context()); err != nil || len(sources) != 1 {
+		t.Errorf("strangers changed the source addresses: %v, %v", sources, err)
 	}
 	if _, err := s.admin.Account(t.Context(), boss); err != nil {
 		t.Errorf("strangers removed the administrator: %v", err)
@@ -127,7 +141,7 @@ func TestPagesAreSmall(t *testing.T) {
 	s := newSite(t)
 	s.fill()
 	b := s.signedIn()
-	for _, path := range []string{"/", "/messages", "/queue", "/accounts", "/aliases", "/domains"} {
+	for _, path := range []string{"/", "/messages", "/queue", "/destinations", "/routes", "/sources", "/accounts", "/aliases", "/domains", "/domains/branch-office.example"} {
 		if n := len(b.get(path).body); n > 100_000 {
 			t.Errorf("%s has %d octets", path, n)
 		}

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"strings"
 	"time"
 
 	"postroom/store"
@@ -36,8 +35,8 @@ var words = map[store.Kind]struct{ title, tone string }{
 	store.Attempt:   {"Attempt", "quiet"},
 	store.Relayed:   {"Sent: the other server took it", "good"},
 	store.Postponed: {"Put off: it will be tried again", "warn"},
-	store.Bounced:   {"Failed: it went back to its sender", "bad"},
-	store.Delayed:   {"The sender was told that it is late", "warn"},
+	store.Bounced:   {"Failed for good", "bad"},
+	store.Delayed:   {"It is late", "warn"},
 	store.Collected: {"Collected", "good"},
 	store.Deleted:   {"Deleted from the maildrop", "quiet"},
 	store.Rejected:  {"Refused", "bad"},
@@ -45,6 +44,21 @@ var words = map[store.Kind]struct{ title, tone string }{
 	store.Released:  {"Released", "info"},
 	store.Hastened:  {"An attempt was asked for", "info"},
 	store.Cancelled: {"Taken out of the queue", "quiet"},
+	store.Reported:  {"It arrived", "quiet"},
+}
+
+// tidings are the titles of events that a report told the sender of.
+var tidings = map[store.Kind]struct{ title, tone string }{
+	store.Bounced:  {"Failed: it went back to its sender", "bad"},
+	store.Delayed:  {"The sender was told that it is late", "warn"},
+	store.Reported: {"The sender was told that it arrived", "good"},
+}
+
+// successes say what the sender who asked for it was told.
+var successes = map[string]string{
+	"delivered": "The sender was told that it was delivered",
+	"relayed":   "The sender was told that it was handed on to a server that reports no more",
+	"expanded":  "The sender was told that it was sent on to several others",
 }
 
 // timeline turns a message's events into steps, in order.
@@ -70,24 +84,38 @@ func sameDay(a, b time.Time) bool {
 }
 
 func stepOf(e store.Event, now time.Time) step {
-	w, known := words[e.Kind]
-	if !known {
-		w.title, w.tone = string(e.Kind), "quiet"
-	}
 	s := step{
-		At: newMoment(e.Time, now), Title: w.title, Tone: w.tone, About: whose(e),
+		At: newMoment(e.Time, now), About: whose(e),
 		Facts: factsOf(e, now), Reply: e.Reply, Speak: speaker(e),
 	}
-	if e.Kind == store.Attempt {
-		s.Title, s.Tone = attempt(e)
-	}
+	s.Title, s.Tone = titleOf(e)
 	if e.Report != nil {
 		s.Link, s.LinkTo = messageURL(e.Report.String()), "The report to the sender"
-		if e.Kind == store.Accepted {
+		switch {
+		case e.Kind == store.Accepted:
 			s.LinkTo = "The message that this report is about"
+		case e.Reason != "": // somebody else is told
+			s.LinkTo = "The report"
 		}
 	}
 	return s
+}
+
+func titleOf(e store.Event) (title, tone string) {
+	if e.Kind == store.Attempt {
+		return attempt(e)
+	}
+	w, known := words[e.Kind]
+	if e.Report != nil && e.Reason == "" && tidings[e.Kind].title != "" {
+		w = tidings[e.Kind]
+		if text := successes[e.Outcome]; text != "" && e.Kind == store.Reported {
+			w.title = text
+		}
+	}
+	if !known {
+		return string(e.Kind), "quiet"
+	}
+	return w.title, w.tone
 }
 
 func attempt(e store.Event) (title, tone string) {
@@ -100,69 +128,6 @@ func attempt(e store.Event) (title, tone string) {
 		return "Attempt: refused", "bad"
 	}
 	return "Attempt", "quiet"
-}
-
-// factsOf lists the details of an event, who first and how after.
-func factsOf(e store.Event, now time.Time) []fact {
-	var facts []fact
-	add := func(name, value string, code bool) {
-		if value != "" {
-			facts = append(facts, fact{Name: name, Value: value, Code: code})
-		}
-	}
-	if whose(e) == e.Account && e.Recipient != e.Account {
-		add("Sent to", e.Recipient, false)
-	}
-	if whose(e) != e.Account {
-		add("Signed in as", e.Account, false)
-	}
-	add("Client", e.Client, true)
-	add("Called itself", e.Helo, true)
-	add("Protocol", strings.ToUpper(e.Protocol), false)
-	add("Host", e.Host, true)
-	add("At address", e.IP, true)
-	add("Encryption", encryption(e), false)
-	if e.Size > 0 {
-		add("Size", octets(e.Size), false)
-	}
-	add("Because", e.Reason, false)
-	if e.Next != nil {
-		add("Next attempt", planned(*e.Next, now), false)
-	}
-	return facts
-}
-
-// encryption says how a connection was protected, nothing for an event that had
-// none.
-func encryption(e store.Event) string {
-	switch {
-	case e.TLS == "none" && e.Outcome == "sent", e.Kind == store.Accepted && e.TLS == "" && plain(e.Protocol):
-		return "none: anybody on the way could read it"
-	}
-	return e.TLS
-}
-
-// planned says when something is to happen, or was.
-func planned(at, now time.Time) string {
-	m := newMoment(at, now)
-	text := m.Clock()
-	if !sameDay(m.At, now) {
-		text = m.Exact()
-	}
-	if at.After(now) {
-		text += " (" + m.Short + ")"
-	}
-	return text
-}
-
-// plain reports whether a protocol word says that there was no TLS
-// (RFC 3848 for those of SMTP).
-func plain(protocol string) bool {
-	switch strings.ToUpper(protocol) {
-	case "SMTP", "ESMTP", "ESMTPA", "UTF8SMTP", "UTF8SMTPA":
-		return true
-	}
-	return false
 }
 
 // speaker says whose words an event's reply is.

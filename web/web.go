@@ -72,7 +72,23 @@ type Admin interface {
 	Aliases(context.Context) ([]admin.Alias, error)
 	RemoveAlias(ctx context.Context, source string) (admin.Alias, error)
 
+	DomainRecipients(ctx context.Context, name string) (admin.DomainRecipients, error)
+	ChangeDomainRecipients(context.Context, admin.ChangeDomainRecipients) (admin.DomainRecipients, error)
+
+	AddRoute(context.Context, admin.AddRoute) (admin.Route, error)
+	Routes(context.Context) ([]admin.Route, error)
+	RemoveRoute(context.Context, admin.RemoveRoute) error
+	AddSource(context.Context, admin.AddSource) (admin.Source, error)
+	Sources(context.Context) ([]admin.Source, error)
+	RemoveSource(context.Context, admin.RemoveSource) error
+
+	Destinations(context.Context) ([]admin.Destination, error)
+	PauseDestination(ctx context.Context, domain string) error
+	ResumeDestination(ctx context.Context, domain string) error
+
 	Queue(context.Context, admin.QueueSelection) ([]admin.QueueItem, error)
+	EachQueueItem(ctx context.Context, selection admin.QueueSelection, each func(admin.QueueItem) error) error
+	CountQueue(context.Context, admin.QueueSelection) (n int64, exact bool, err error)
 	RetryQueue(context.Context, admin.QueueSelection) (int64, error)
 	HoldQueue(context.Context, admin.QueueSelection) (int64, error)
 	ReleaseQueue(context.Context, admin.QueueSelection) (int64, error)

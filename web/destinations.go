@@ -1,0 +1,140 @@
+package web
+
+import (
+	"cmp"
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+
+	"postroom/store/admin"
+)
+
+type destinationsPage struct {
+	Destinations []destinationRow
+	List         listing
+	Summary      string
+	Tone         string
+	Domain       string // in the form
+	Mistake      string
+}
+
+// A destinationRow is a destination as the list shows it.
+type destinationRow struct {
+	admin.Destination
+	Tone      string
+	Waits     int64  // recipients, whatever keeps them
+	Tries     int64  // in vain, in a row
+	QueueURL  string // empty for a relay
+	Since     *moment
+	Next      *moment
+	Otherwise string // instead of Next
+	Back      string
+}
+
+func (p *pages) showDestinations(v *visit) error { return p.destinationsPage(v, "", nil) }
+
+func (p *pages) destinationsPage(v *visit, domain string, mistake error) error {
+	all, err := p.Admin.Destinations(v.r.Context())
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(all, firstToLookAt)
+	shown, list := part(v, all, func(d admin.Destination) string { return d.Destination + " " + d.State + " " + d.Host })
+	page := destinationsPage{List: list, Domain: domain}
+	page.Summary, page.Tone = summaryOf(all)
+	for _, d := range shown {
+		page.Destinations = append(page.Destinations, destinationRowOf(d, v.r.URL.RequestURI(), p.Now()))
+	}
+	return v.showForm("destinations", "Destinations", &page, &page.Mistake, mistake)
+}
+
+// firstToLookAt orders destinations: what doesn't go on before what does, then by
+// how much waits.
+func firstToLookAt(a, b admin.Destination) int {
+	rank := func(d admin.Destination) int {
+		if d.State == "ok" {
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(waits(b), waits(a)), cmp.Compare(a.Destination, b.Destination))
+}
+
+func waits(d admin.Destination) int64 { return d.Waiting + d.Held + d.Sending }
+
+// summaryOf says in one sentence how it stands with all destinations.
+func summaryOf(all []admin.Destination) (text, tone string) {
+	var failing, paused int64
+	for _, d := range all {
+		switch d.State {
+		case "failing":
+			failing++
+		case "paused":
+			paused++
+		}
+	}
+	switch {
+	case failing > 0 && paused > 0:
+		return fmt.Sprintf("%s can’t be reached at the moment, and %s paused.", plural(failing, "destination", "destinations"), countIs(paused)), "warn"
+	case failing > 0:
+		return plural(failing, "destination", "destinations") + " can’t be reached at the moment. It is tried again by itself.", "warn"
+	case paused > 0:
+		return plural(paused, "destination", "destinations") + " " + isAre(paused) + " paused. The rest is fine.", "warn"
+	}
+	return "Every destination can be reached, as far as is known.", "good"
+}
+
+func countIs(n int64) string { return number(n) + " " + isAre(n) }
+
+func destinationRowOf(d admin.Destination, back string, now time.Time) destinationRow {
+	row := destinationRow{Destination: d, Waits: waits(d), Tries: int64(d.Failures), Back: back}
+	if d.Domain != "" {
+		row.QueueURL = queueFilter{Domain: d.Domain}.url(0)
+	}
+	moment := func(at time.Time) *moment {
+		m := newMoment(at, now)
+		return &m
+	}
+	switch {
+	case d.State == "paused":
+		row.Tone, row.Since, row.Otherwise = "warn", moment(d.PausedSince), "when it is resumed"
+	case d.State == "failing" && d.NextTry.After(now):
+		row.Tone, row.Since, row.Next = "bad", moment(d.LastSuccess), moment(d.NextTry)
+	case d.State == "failing":
+		row.Tone, row.Since, row.Otherwise = "bad", moment(d.LastSuccess), "due now"
+	default:
+		row.Tone, row.Since, row.Otherwise = "good", moment(d.LastSuccess), "as each comes due"
+	}
+	if row.Otherwise != "" && row.Waits == 0 && d.Domain != "" && d.State != "paused" {
+		row.Otherwise = "nothing waits"
+	}
+	return row
+}
+
+// changeDestination carries out one of a destination's buttons, or the form that
+// pauses a domain that may have no mail yet.
+func (p *pages) changeDestination(v *visit) error {
+	if err := v.form(); err != nil {
+		return err
+	}
+	domain, to := v.field("domain"), v.back("/destinations")
+	switch v.field("do") {
+	case "pause":
+		err := p.Admin.PauseDestination(v.r.Context(), domain)
+		if hasMistake(err) && v.field("back") == "" { // it was typed
+			return p.destinationsPage(v, domain, err)
+		}
+		return v.told(to, err, fmt.Sprintf("Mail for %s is kept here until you resume it. What is being sent at this moment is finished.", domain))
+	case "resume":
+		err := p.Admin.ResumeDestination(v.r.Context(), domain)
+		return v.told(to, err, fmt.Sprintf("Mail for %s goes on.", domain))
+	case "retry":
+		n, err := p.Admin.RetryQueue(v.r.Context(), admin.QueueSelection{Domain: domain})
+		return v.told(to, err, fmt.Sprintf("%s at %s %s due now. What its server answers is shown as soon as it does.",
+			plural(n, "recipient", "recipients"), domain, isAre(n)))
+	}
+	return errNoPage
+}
+
+func destinationsURL(domain string) string { return "/destinations?q=" + url.QueryEscape(domain) }

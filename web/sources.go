@@ -1,0 +1,95 @@
+package web
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+
+	"postroom/store/admin"
+)
+
+type sourcesPage struct {
+	Sources []sourceRow
+	List    listing
+	Form    admin.AddSource
+	Own     string // the server's name
+	Mistake string
+}
+
+type sourceRow struct {
+	admin.Source
+	RemoveURL string
+}
+
+func (p *pages) showSources(v *visit) error { return p.sourcesPage(v, admin.AddSource{}, nil) }
+
+func (p *pages) sourcesPage(v *visit, form admin.AddSource, mistake error) error {
+	sources, err := p.Admin.Sources(v.r.Context())
+	if err != nil {
+		return err
+	}
+	shown, list := part(v, sources, func(s admin.Source) string { return s.IP + " " + s.Name + " " + s.For })
+	page := sourcesPage{List: list, Form: form, Own: p.Hostname}
+	for _, s := range shown {
+		page.Sources = append(page.Sources, sourceRow{s, "/sources/remove?" + url.Values{"ip": {s.IP}, "for": {s.For}}.Encode()})
+	}
+	return v.showForm("sources", "Source addresses", &page, &page.Mistake, mistake)
+}
+
+func (p *pages) addSource(v *visit) error {
+	if err := v.form(); err != nil {
+		return err
+	}
+	form := admin.AddSource{IP: v.field("ip"), Name: v.field("name"), For: v.field("for")}
+	added, err := p.Admin.AddSource(v.r.Context(), form)
+	switch {
+	case hasMistake(err):
+		return p.sourcesPage(v, form, err)
+	case err != nil:
+		return err
+	}
+	return v.done("/sources", fmt.Sprintf("Mail from %s leaves from %s from now on.", everybodyOr(added.For), added.IP))
+}
+
+func everybodyOr(whose string) string {
+	if whose == "" {
+		return "everybody"
+	}
+	return whose
+}
+
+func (p *pages) confirmSource(v *visit) error {
+	query := v.r.URL.Query()
+	sources, err := p.Admin.Sources(v.r.Context())
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(sources, func(s admin.Source) bool { return s.IP == query.Get("ip") && s.For == query.Get("for") })
+	if i < 0 {
+		return errNoPage
+	}
+	return v.confirm(sourceLoss(sources[i]))
+}
+
+// sourceLoss says what the removal of a source address changes.
+func sourceLoss(s admin.Source) confirmPage {
+	return confirmPage{
+		Title: fmt.Sprintf("Stop sending mail from %s by way of %s?", everybodyOr(s.For), s.IP), Back: "/sources", BackText: "Source addresses",
+		Action: "/sources/remove", Button: "Remove the address", Hidden: []hiddenField{{"ip", s.IP}, {"for", s.For}},
+		Lost: []string{
+			"Such mail leaves from the other addresses of its pool, else from everybody’s pool, else from the address that this machine’s network chooses.",
+			"Other servers judge each address by what came from it: to them this mail comes from somebody new.",
+		},
+	}
+}
+
+func (p *pages) removeSource(v *visit) error {
+	if err := v.form(); err != nil {
+		return err
+	}
+	request := admin.RemoveSource{IP: v.field("ip"), For: v.field("for")}
+	if err := p.Admin.RemoveSource(v.r.Context(), request); err != nil {
+		return err
+	}
+	return v.done("/sources", "The address was removed.")
+}

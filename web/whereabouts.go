@@ -1,0 +1,166 @@
+package web
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// text says in one sentence where the message is for this recipient.
+func (f fate) text(now time.Time) string {
+	ago := relative(f.At, now)
+	switch f.State {
+	case inMaildrop:
+		return fmt.Sprintf("It is in the maildrop of %s and has not been collected yet.", f.Who)
+	case isCollected:
+		return fmt.Sprintf("%s collected it %s; it is still in the maildrop.", f.Who, ago)
+	case isDeleted:
+		if f.taken.IsZero() {
+			return fmt.Sprintf("It was deleted from the maildrop of %s %s without having been collected.", f.Who, ago)
+		}
+		return fmt.Sprintf("%s collected it, and deleted it from the maildrop %s.", f.Who, ago)
+	case isWaiting, isDeferred:
+		return f.waiting(now)
+	case isHeld:
+		return fmt.Sprintf("It is held in the queue and is not sent to %s until %s.", f.name(), letGo(f.held))
+	case isSent:
+		if f.Host == "" {
+			return fmt.Sprintf("It was sent to %s %s.", f.name(), ago)
+		}
+		return fmt.Sprintf("%s took it for %s %s.", f.Host, f.name(), ago)
+	case isBounced:
+		return fmt.Sprintf("It could not be delivered to %s and was given up %s%s.", f.name(), ago, andTold(f.told))
+	case isCancelled:
+		return fmt.Sprintf("It was taken out of the queue %s and is not sent to %s.", ago, f.name())
+	case isRefused:
+		return fmt.Sprintf("It was refused %s and never became ours.", ago)
+	}
+	return fmt.Sprintf("It is on its way to %s.", f.name())
+}
+
+// name is who it is for, and by what way.
+func (f fate) name() string {
+	if f.Via == "" {
+		return f.Who
+	}
+	return fmt.Sprintf("%s (sent on by the alias %s)", f.Who, f.Via)
+}
+
+func andTold(told string) string {
+	if told == "" {
+		return ""
+	}
+	return "; " + told
+}
+
+// letGo says what has to happen before held mail is sent: of several things the
+// last that an admin would think of.
+func letGo(by []string) string {
+	switch {
+	case slices.Contains(by, "pause"):
+		return "its destination is resumed"
+	case slices.Contains(by, "account"):
+		return "the account that submitted it is enabled"
+	case slices.Contains(by, "restore"):
+		return "it is released: it came out of a backup, and may have been sent before"
+	}
+	return "it is released"
+}
+
+func (f fate) waiting(now time.Time) string {
+	next := "it is due now"
+	if f.Next != nil && f.Next.After(now) {
+		next = "the next attempt is " + relative(*f.Next, now)
+	}
+	if f.tries == 0 {
+		return fmt.Sprintf("It waits in the queue for %s; %s.", f.name(), next)
+	}
+	return fmt.Sprintf("It waits in the queue: %s could not be reached so far; %s.", f.name(), next)
+}
+
+// A tally says for how many recipients a message is in one state.
+type tally struct {
+	State state
+	N     int
+}
+
+// Text is the word for the badge.
+func (t tally) Text() string {
+	if t.N == 1 {
+		return string(t.State)
+	}
+	return fmt.Sprintf("%d %s", t.N, t.State)
+}
+
+// tallyOf counts fates by state, the ones to look at first in front.
+func tallyOf(fates []fate) []tally {
+	count := make(map[state]int)
+	for _, f := range fates {
+		count[f.State]++
+	}
+	var t []tally
+	for _, s := range states {
+		if count[s] > 0 {
+			t = append(t, tally{s, count[s]})
+		}
+	}
+	return t
+}
+
+// forAll says where a message is that has the same fate for all its recipients.
+var forAll = map[state]string{
+	isBounced:   "It could not be delivered to any of its %d recipients",
+	isHeld:      "It is held in the queue for all %d recipients",
+	isDeferred:  "It waits in the queue for all %d recipients, after attempts that failed for now.",
+	isWaiting:   "It waits in the queue for all %d recipients.",
+	isRefused:   "It was refused for all %d recipients and never became ours.",
+	isCancelled: "It was taken out of the queue for all %d recipients.",
+	isSent:      "Other servers took it for all %d recipients.",
+	inMaildrop:  "It is in the maildrops of all %d recipients and has not been collected yet.",
+	isCollected: "All %d recipients have collected it; it is still in their maildrops.",
+	isDeleted:   "It has been deleted from the maildrops of all %d recipients.",
+}
+
+// whereabouts says in one sentence where a message is now.
+func whereabouts(fates []fate, now time.Time) string {
+	switch len(fates) {
+	case 0:
+		return "It was accepted; nothing more is known of it."
+	case 1:
+		return fates[0].text(now)
+	}
+	counts := tallyOf(fates)
+	parts := make([]string, len(counts))
+	for i, t := range counts {
+		parts[i] = fmt.Sprintf("%d %s", t.N, t.State)
+	}
+	if len(counts) == 1 && forAll[counts[0].State] != "" {
+		return inCommon(counts[0].State, fates)
+	}
+	return fmt.Sprintf("%d recipients: %s.", len(fates), strings.Join(parts, ", "))
+}
+
+// inCommon says where a message is that has one state for all its recipients, and
+// what else is the same for all of them.
+func inCommon(s state, fates []fate) string {
+	text := fmt.Sprintf(forAll[s], len(fates))
+	same := func(of func(fate) string) string {
+		for _, f := range fates[1:] {
+			if of(f) != of(fates[0]) {
+				return ""
+			}
+		}
+		return of(fates[0])
+	}
+	switch s {
+	case isBounced:
+		return text + andTold(same(func(f fate) string { return f.told })) + "."
+	case isHeld:
+		if until := same(func(f fate) string { return letGo(f.held) }); until != "" {
+			text += " until " + until
+		}
+		return text + "."
+	}
+	return text
+}
