@@ -50,6 +50,7 @@ type Store interface {
 	RemoveBackupRecipients(ctx context.Context, domain string, locals []string) error
 
 	Queue(ctx context.Context, filter store.QueueFilter) ([]store.QueueItem, error)
+	CountQueue(ctx context.Context, filter store.QueueFilter) (int64, error)
 	RetryQueue(ctx context.Context, filter store.QueueFilter) (int64, error)
 	HoldQueue(ctx context.Context, filter store.QueueFilter) (int64, error)
 	ReleaseQueue(ctx context.Context, filter store.QueueFilter) (int64, error)

@@ -7,6 +7,22 @@ import (
 	"postroom/store"
 )
 
+// CountQueue returns how many queue items a filter selects: at most its Limit,
+// unless that is zero.
+func (s *Store) CountQueue(ctx context.Context, f store.QueueFilter) (n int64, err error) {
+	where, args := queueWhere(f)
+	if f.Limit == 0 {
+		f.Limit = -1
+	}
+	err = s.reader().QueryRowContext(ctx, `
+		SELECT COUNT(*)
+		FROM (SELECT 1 FROM queue q WHERE `+where+` LIMIT ?)`, append(args, f.Limit)...).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count queue: %w", err)
+	}
+	return n, nil
+}
+
 // QueuedByDomain returns how much waits for each recipient domain, by their names.
 // All of a paused domain counts as held. It reads indexes alone.
 func (s *Store) QueuedByDomain(context.Context) ([]store.DestinationQueue, error) {

@@ -203,6 +203,9 @@ func listsQueue(t *testing.T, f *fixture) {
 			if got := list(test.filter); !slices.Equal(got, test.want) {
 				t.Errorf("%s %s: %s, want %s", test.it, when, recipients(got), recipients(test.want))
 			}
+			if n, err := f.CountQueue(t.Context(), test.filter); n != int64(len(test.want)) || err != nil {
+				t.Errorf("%s %s, but counts %d (%v)", test.it, when, n, err)
+			}
 		}
 		check("at once")
 		f.eventually("the trails are indexed", func() bool { return len(f.trails("one@example.net")) == 3 })

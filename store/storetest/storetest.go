@@ -40,6 +40,7 @@ type Store interface {
 	ReleaseQueue(ctx context.Context, f store.QueueFilter) (int64, error)
 	ReturnQueue(ctx context.Context, f store.QueueFilter) (int64, error)
 	CancelQueue(ctx context.Context, f store.QueueFilter) (int64, error)
+	CountQueue(ctx context.Context, f store.QueueFilter) (int64, error)
 	QueuedByDomain(ctx context.Context) ([]store.DestinationQueue, error)
 	PauseDomain(ctx context.Context, domain string) error
 	ResumeDomain(ctx context.Context, domain string) error
