@@ -22,7 +22,7 @@ import (
 
 // A site is the pages over a real store, with a clock of its own.
 type site struct {
-	t      *testing.T
+	t      testing.TB
 	clock  atomic.Int64
 	store  *sqlite.Store
 	admin  *admin.Admin
@@ -37,7 +37,7 @@ const (
 )
 
 // newSite opens a store with the domain example.org and the administrator boss.
-func newSite(t *testing.T) *site {
+func newSite(t testing.TB) *site {
 	t.Helper()
 	s := &site{t: t, log: new(lockedBuffer)}
 	s.set(time.Date(2026, 11, 20, 9, 30, 0, 0, time.UTC))
