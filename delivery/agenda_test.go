@@ -51,7 +51,7 @@ func (w *town) news(account store.AccountID, class store.Class, due time.Time, d
 
 // turns gives n turns and returns who had them, as "account domain". Nothing is
 // claimed, so everybody stays ready.
-func (w *town) give(n int, open func(*destination) bool) (list []string) {
+func (w *town) give(n int, open func(*share) bool) (list []string) {
 	for range n {
 		s := w.turn(open)
 		if s == nil {
@@ -63,13 +63,13 @@ func (w *town) give(n int, open func(*destination) bool) (list []string) {
 	return list
 }
 
-func anywhere(*destination) bool { return true }
+func anywhere(*share) bool { return true }
 
 func TestTurns(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		set  func(w *town)
-		open func(*destination) bool
+		open func(*share) bool
 		want []string
 	}{
 		{"are nobody's where nothing is", func(*town) {}, anywhere, []string{"nobody"}},
@@ -84,7 +84,7 @@ func TestTurns(t *testing.T) {
 		{"pass over what can use no connection", func(w *town) {
 			w.news(1, store.Fresh, noon, "a", "b")
 			w.news(2, store.Fresh, noon, "a")
-		}, func(d *destination) bool { return d.key != "a" }, []string{"1b", "1b"}},
+		}, func(s *share) bool { return s.dest.key != "a" }, []string{"1b", "1b"}},
 		{"wait until something is due", func(w *town) { w.news(1, store.Fresh, noon.Add(time.Second), "a") }, anywhere, []string{"nobody"}},
 		{"aren't for what is paused", func(w *town) {
 			w.paused["a"] = true
@@ -185,7 +185,7 @@ func (w *agendaWalk) step() {
 		w.now = w.now.Add(time.Duration(w.random.IntN(30)) * time.Second)
 		w.advance(w.now)
 	case 3:
-		if s := w.turn(func(d *destination) bool { return w.random.IntN(2) == 0 }); s != nil {
+		if s := w.turn(func(*share) bool { return w.random.IntN(2) == 0 }); s != nil {
 			w.take(s)
 		}
 	case 4:

@@ -121,14 +121,14 @@ func (a *agenda) reopen(d *destination) {
 
 // turn returns whose turn it is to get a connection, nil if it is nobody's. It
 // parks what isn't open. The turn passes on with take.
-func (a *agenda) turn(open func(*destination) bool) *share {
+func (a *agenda) turn(open func(*share) bool) *share {
 	for {
 		class, ok := a.ratio.choose(a.turns[0].empty(), a.turns[1].empty())
 		if !ok {
 			return nil
 		}
 		s := a.turns[class].first.of.shares[class].first.of
-		if open(s.dest) {
+		if open(s) {
 			return s
 		}
 		a.park(s, &s.dest.parked)

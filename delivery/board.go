@@ -35,7 +35,7 @@ type board struct {
 // A gate bounds the jobs of one sort, so that they leave connections to others.
 type gate struct {
 	limit, inside int
-	outside       []*destination // had to wait, in order
+	outside       crowd
 }
 
 func (b *board) set(d *Dispatcher) {
@@ -114,24 +114,24 @@ func (r *run) woke(d *destination, now time.Time) {
 // wants reports whether a destination has use for another job. Each change that
 // makes an answer other than no is followed by reopen: a job that ends or does
 // well, a claim that ends, a destination that wakes or is hastened.
-func (r *run) wants(d *destination, now time.Time) bool {
+//
+// whose is the share that the question is asked for, nil if it is for nobody's.
+func (r *run) wants(d *destination, whose *share, now time.Time) bool {
 	switch {
 	case d.replaced != nil, d.asleep(now), d.jobs >= d.allowed():
 		return false
 	case len(d.waiting) > 0:
-		return r.admits(d)
+		return r.admits(d, whose)
 	}
-	return d.isReady() && !d.claiming && r.admits(d)
+	return d.isReady() && !d.claiming && r.admits(d, whose)
 }
 
 // admits reports whether the gates let another job for d in. If not, d waits
 // outside.
-func (r *run) admits(d *destination) bool {
+func (r *run) admits(d *destination, whose *share) bool {
 	for _, g := range r.gates(d) {
 		if g.inside >= g.limit {
-			if !slices.Contains(g.outside[max(0, len(g.outside)-1):], d) {
-				g.outside = append(g.outside, d)
-			}
+			g.outside.add(d, whose)
 			return false
 		}
 	}
@@ -151,10 +151,12 @@ func (r *run) gates(d *destination) []*gate {
 
 // letIn opens the destinations that may go through a gate now.
 func (r *run) letIn(g *gate) (some bool) {
-	for range min(g.limit-g.inside, len(g.outside)) {
-		r.agenda.reopen(g.outside[0])
-		g.outside[0] = nil
-		g.outside = g.outside[1:]
+	for range g.limit - g.inside {
+		d := g.outside.next()
+		if d == nil {
+			return some
+		}
+		r.agenda.reopen(d)
 		some = true
 	}
 	return some

@@ -71,10 +71,10 @@ func (r *run) startJobs(ctx context.Context, now time.Time) {
 // what ends the turn. Work that is claimed already and in nobody's hands
 // comes first; more hands for what others are at, last.
 func (r *run) candidate(now time.Time) (d *destination, take func()) {
-	if d := first(&r.orphans, func(d *destination) bool { return d.jobs == 0 && r.wants(d, now) }); d != nil {
+	if d := first(&r.orphans, func(d *destination) bool { return d.jobs == 0 && r.wants(d, nil, now) }); d != nil {
 		return d, func() { r.orphans = r.orphans[1:] }
 	}
-	if s := r.agenda.turn(func(d *destination) bool { return r.wants(d, now) }); s != nil {
+	if s := r.agenda.turn(func(s *share) bool { return r.wants(s.dest, s, now) }); s != nil {
 		return s.dest, func() { r.agenda.take(s) }
 	}
 	if d := r.firstLaden(now); d != nil {
@@ -86,7 +86,7 @@ func (r *run) candidate(now time.Time) (d *destination, take func()) {
 // firstLaden returns a destination of the laden ones that wants another job.
 func (r *run) firstLaden(now time.Time) *destination {
 	return first(&r.laden, func(d *destination) bool {
-		ok := len(d.waiting) > 0 && r.wants(d, now)
+		ok := len(d.waiting) > 0 && r.wants(d, nil, now)
 		d.laden = ok
 		return ok
 	})

@@ -108,6 +108,27 @@ func TestNewsletterDelaysNobody(t *testing.T) {
 	}
 }
 
+// A newsletter that begins goes to destinations of which nobody knows yet whether
+// they answer, and so may not take all connections.
+func TestNewsletterToStrangersDelaysNobody(t *testing.T) {
+	server := slow(100 * time.Millisecond)
+	_, domains := many("d", 2000, func() *smtptest.Server { return nil })
+	servers := network{"other.test": slow(100 * time.Millisecond)}
+	for _, domain := range domains {
+		servers[domain] = server
+	}
+	few := func(d *Dispatcher, _ *memory) { d.Concurrency = 20 }
+	inBubble(t, servers, few, func(t *testing.T, m *memory, _ func()) {
+		m.putFrom(1, domains...)
+		time.Sleep(1050 * time.Millisecond)
+		m.putFrom(2, "other.test")
+		sentTo(t, servers["other.test"], 1, 2*time.Second)
+		if m.count(store.Sent) > 1000 {
+			t.Error("too much of the newsletter is sent, so this shows nothing")
+		}
+	})
+}
+
 // item returns an item by its index, nil if it is gone.
 func (m *memory) item(i int) *store.QueueItem {
 	m.mu.Lock()
