@@ -47,7 +47,8 @@ func TestRoutesKeepTheirDoors(t *testing.T) {
 	former := s.browser()
 	former.post("/login", "username", "former@example.org", "password", bossPassword).has(t, http.StatusSeeOther)
 	s.must(s.admin.DisableAccount(t.Context(), "former@example.org", false))
-	stranger, chief := s.browser(), s.signedIn()
+	stranger, chief, lured := s.browser(), s.signedIn(), s.signedIn()
+	lured.header.Set("Sec-Fetch-Site", "cross-site")
 
 	routes := newPages(s.server).routes()
 	for _, r := range routes {
@@ -61,6 +62,9 @@ func TestRoutesKeepTheirDoors(t *testing.T) {
 				if r.needs == needNobody && strings.HasPrefix(a.location, "/login?") {
 					t.Errorf("%s is asked to sign in", who)
 				}
+			}
+			if r.method == "POST" { // by a form on another site
+				lured.do("POST", path, strings.NewReader("")).has(t, http.StatusForbidden, errCrossOrigin.Title)
 			}
 			for _, method := range []string{"HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "POST", "GET"} {
 				if listed := slices.ContainsFunc(routes, func(o route) bool {

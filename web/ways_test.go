@@ -113,7 +113,8 @@ func TestBackupDomain(t *testing.T) {
 	b := s.signedIn()
 	b.follow(b.post("/domains", "name", "held.example", "backup", "yes")).has(t, http.StatusOK, "Next, say which addresses it has.", "Mail for every address is taken.")
 	b.follow(b.post("/domains/held.example/recipients", "do", "add", "recipients", "Ann\r\nbob@held.example, carl dora")).
-		has(t, http.StatusOK, "Mail for Ann, bob@held.example, carl, and 1 more is taken from now on", "ann@held.example", "dora@held.example", ">listed<")
+		has(t, http.StatusOK, "Mail for Ann, bob@held.example, carl, and 1 more is taken from now on", "ann@held.example", "dora@held.example", "Take mail for every address again")
+	b.get("/domains").has(t, http.StatusOK, `<a class="note" href="/domains/held.example">its recipients`)
 	b.post("/domains/held.example/recipients", "do", "add", "recipients", "x@other.example").
 		has(t, http.StatusUnprocessableEntity, "x@other.example is not an address of held.example.", "x@other.example</textarea>")
 	b.post("/domains/held.example/recipients", "do", "add", "recipients", " \n").has(t, http.StatusUnprocessableEntity, "Give at least one address.")
