@@ -45,6 +45,10 @@ func (a *attempt) try(ctx context.Context, w way, named, best bool) {
 		a.forbidden(ctx, w, err)
 		return
 	}
+	if a.borrow(ctx, w) {
+		return
+	}
+	a.job.run.room()
 	conn, err := a.job.run.client.Dial(ctx, w.target())
 	switch {
 	case err == nil:

@@ -51,7 +51,7 @@ func (j *job) work(ctx context.Context) {
 		j.keep()
 	}
 	if j.conn != nil {
-		j.conn.Quit()
+		j.run.spares.put(j)
 	}
 }
 

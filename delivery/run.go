@@ -26,6 +26,7 @@ type run struct {
 	wake      chan struct{} // capacity 1: the board has changed
 	unsettled chan *unit
 	jobs      sync.WaitGroup
+	spares    spares
 	stale     bool // the loop's: the ways are to be read again
 	board
 }
@@ -50,6 +51,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	defer last.Stop()
 	r.stop()
 	r.jobs.Wait()
+	r.spares.close()
 	close(r.unsettled)
 	settler.Wait()
 	return nil
@@ -73,6 +75,7 @@ func newRun(d *Dispatcher) *run {
 	r.security = newSecurity(&r.d)
 	r.client = &smtpclient.Client{
 		Hostname:       r.d.Hostname,
+		OurNames:       r.names,
 		Dialer:         r.d.Dialer,
 		DialerFrom:     r.d.DialerFrom,
 		ConnectTimeout: r.d.ConnectTimeout,

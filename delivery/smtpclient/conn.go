@@ -91,6 +91,18 @@ func (c *Conn) Quit() {
 	c.Close()
 }
 
+// Leave says goodbye and closes the connection at once: nobody needs to know what
+// the server answers.
+func (c *Conn) Leave() {
+	if c.Usable() {
+		c.conn.SetDeadline(time.Now().Add(time.Second))
+		if _, err := c.w.WriteString("QUIT\r\n"); err == nil {
+			c.w.Flush()
+		}
+	}
+	c.Close()
+}
+
 // Close closes the connection as it is.
 func (c *Conn) Close() {
 	c.broken = true
