@@ -81,6 +81,14 @@ func newWays(snapshot store.Ways, d *Dispatcher) *ways {
 	return w
 }
 
+// Destinations returns a function that names where the mail of a lane goes, by the
+// key under which store.Health is kept of it. smarthost is a Dispatcher's. The
+// function may be used by many goroutines at once.
+func Destinations(snapshot store.Ways, smarthost string) func(store.Lane) string {
+	w := newWays(snapshot, &Dispatcher{Smarthost: smarthost})
+	return func(lane store.Lane) string { return w.next(lane).key }
+}
+
 // smarthost parses the configuration's. One that makes no sense is a relay that
 // can't be planned for: the mail waits, and its last reply says why.
 func smarthost(hostport string) *route.Relay {

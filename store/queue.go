@@ -130,6 +130,12 @@ type DestinationQueue struct {
 	Oldest                 time.Time
 }
 
+// A LaneQueue is how much of a lane waits to be sent, held mail aside.
+type LaneQueue struct {
+	Lane
+	Waiting, Sending int64
+}
+
 // Hold is the set of reasons why an item is not sent. The zero Hold is none.
 type Hold uint8
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"postroom/store/admin"
@@ -22,7 +23,7 @@ func (c *queueDestinations) Run(ctx context.Context, s *shell) error {
 		now := time.Now()
 		t := newTable(w, "DESTINATION", "WAITING", "SENDING", "HELD", "STATE")
 		for _, d := range list {
-			t.row(d.Destination, fmt.Sprint(d.Waiting), fmt.Sprint(d.Sending), fmt.Sprint(d.Held), stateOf(now, d))
+			t.row(d.Destination, fmt.Sprint(d.Waiting), fmt.Sprint(d.Sending), fmt.Sprint(d.Held), stateOf(now, d)+over(d))
 			if d.State == "failing" {
 				t.note(clip("  "+wordsOf(d), screen))
 			}
@@ -55,6 +56,14 @@ func failingFor(now time.Time, d admin.Destination) string {
 		return ""
 	}
 	return " for " + inOneUnit(now.Sub(since))
+}
+
+// over names where a domain's mail goes instead of its own servers.
+func over(d admin.Destination) string {
+	if len(d.Over) == 0 {
+		return ""
+	}
+	return "; goes to " + strings.Join(d.Over, ", ")
 }
 
 func wordsOf(d admin.Destination) string {

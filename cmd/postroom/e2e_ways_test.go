@@ -135,8 +135,11 @@ func TestQueueIsShownInFull(t *testing.T) {
 	if err := json.Unmarshal([]byte(s.do("queue", "show", id, "--json")), &items); err != nil || len(items) != 1 || len(items[0].Events) == 0 {
 		t.Errorf("queue show --json: %+v, %v", items, err)
 	}
-	if text := s.do("queue", "destinations"); !regexp.MustCompile(`relay 127\.0\.0\.8:\d+ .* failing.*, next try `).MatchString(text) {
-		t.Errorf("queue destinations: %s", text)
+	text := s.do("queue", "destinations")
+	for _, want := range []string{`relay 127\.0\.0\.8:\d+ +1 .* failing.*, next try `, `other\.test +1 .* failing.*; goes to relay 127\.0\.0\.8:`} {
+		if !regexp.MustCompile(want).MatchString(text) {
+			t.Errorf("queue destinations lacks %s:\n%s", want, text)
+		}
 	}
 	if text := s.do("queue", "cancel", "--from", "alice@here.test", "--bounce"); text != "Cancelled for 1 recipient, and goes back to the sender.\n" {
 		t.Errorf("queue cancel: %s", text)

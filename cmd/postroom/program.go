@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"postroom/delivery"
 	"postroom/store"
 	"postroom/store/admin"
 	"postroom/store/auth"
@@ -38,8 +39,15 @@ func openProgram(ctx context.Context, conf *Config, log *slog.Logger) (*program,
 	}
 	p := &program{conf: conf, log: log, store: s}
 	p.auth = auth.New(s, auth.Options{SCRAM: conf.Auth.SCRAM, Log: log})
-	p.admin = &admin.Admin{Store: s, Auth: p.auth, Now: time.Now, Log: log, OwnAddress: isOwnAddress}
+	p.admin = &admin.Admin{Store: s, Auth: p.auth, Now: time.Now, Log: log, OwnAddress: isOwnAddress, Leading: leading(conf)}
 	return p, nil
+}
+
+// leading tells the operations where mail goes.
+func leading(conf *Config) func(store.Ways) func(store.Lane) string {
+	return func(ways store.Ways) func(store.Lane) string {
+		return delivery.Destinations(ways, conf.Delivery.Smarthost)
+	}
 }
 
 // storeOptions says how the store of conf is opened.

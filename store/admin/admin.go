@@ -59,6 +59,7 @@ type Store interface {
 
 	Health(ctx context.Context) ([]store.Health, error)
 	QueuedByDomain(ctx context.Context) ([]store.DestinationQueue, error)
+	QueuedByLane(ctx context.Context) ([]store.LaneQueue, error)
 	PauseDomain(ctx context.Context, domain string) error
 	ResumeDomain(ctx context.Context, domain string) error
 
@@ -71,7 +72,7 @@ type Store interface {
 	Accept(ctx context.Context, a store.Acceptance) error
 }
 
-// An Admin carries the operations out. All its fields but OwnAddress are needed.
+// An Admin carries the operations out. All its fields are needed but the last two.
 // It may be used by many goroutines at once.
 type Admin struct {
 	Store Store
@@ -81,4 +82,7 @@ type Admin struct {
 	// OwnAddress says whether an address is this machine's, so that mail can be
 	// sent from it. Nil: any is taken for that.
 	OwnAddress func(netip.Addr) bool
+	// Leading returns a function that names where the mail of a lane goes: the
+	// Destination of a store.Health. Nil: the recipients' domain.
+	Leading func(store.Ways) func(store.Lane) string
 }

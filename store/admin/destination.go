@@ -17,6 +17,7 @@ import (
 type Destination struct {
 	Destination string    `json:"destination"`      // "example.net"; "relay smtp.example.net:587"; with what sets it apart behind it
 	Domain      string    `json:"domain,omitempty"` // empty for a relay
+	Over        []string  `json:"over,omitempty"`   // of a domain: the other destinations that its mail goes to
 	State       string    `json:"state"`            // ok, failing (nobody can be reached), paused
 	Waiting     int64     `json:"waiting"`          // recipients
 	Held        int64     `json:"held"`
@@ -32,7 +33,9 @@ type Destination struct {
 }
 
 // Destinations returns every destination that is known or waited for, by name.
-// Mail is counted at its recipients' domain, also where it goes to a relay.
+// Mail is counted at its recipients' domain, and what isn't held where it goes
+// too, if that is another destination. A domain whose mail all goes elsewhere is
+// doing as well as the worst of these.
 func (a *Admin) Destinations(ctx context.Context) ([]Destination, error) {
 	queued, err := a.Store.QueuedByDomain(ctx)
 	if err != nil {
@@ -46,6 +49,10 @@ func (a *Admin) Destinations(ctx context.Context) ([]Destination, error) {
 	if err != nil {
 		return nil, err
 	}
+	lanes, err := a.Store.QueuedByLane(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("count queue by lane: %w", err)
+	}
 	all := make(destinations)
 	for _, q := range queued {
 		all.at(q.Domain).count(q)
@@ -53,6 +60,7 @@ func (a *Admin) Destinations(ctx context.Context) ([]Destination, error) {
 	for _, h := range health {
 		all.at(h.Destination).judge(h)
 	}
+	all.lead(unpaused(lanes, ways.Paused), a.leading(ways))
 	for _, p := range ways.Paused {
 		all.pause(p)
 	}

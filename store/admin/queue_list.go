@@ -91,6 +91,7 @@ func (a *Admin) eachStored(ctx context.Context, filter store.QueueFilter, each f
 
 // A knowledge is what an item is shown with besides what is kept of it.
 type knowledge struct {
+	leads    func(store.Lane) string // to the destination
 	health   map[string]store.Health
 	accounts map[store.AccountID]string
 }
@@ -101,6 +102,11 @@ func (a *Admin) whatIsKnown(ctx context.Context) (knowledge, error) {
 	if err != nil {
 		return k, fmt.Errorf("read health of destinations: %w", err)
 	}
+	ways, err := a.Store.Ways(ctx)
+	if err != nil {
+		return k, err
+	}
+	k.leads = a.leading(ways)
 	for _, h := range health {
 		k.health[h.Destination] = h
 	}
@@ -117,7 +123,7 @@ func (a *Admin) whatIsKnown(ctx context.Context) (knowledge, error) {
 func (k knowledge) item(item store.QueueItem) QueueItem {
 	next, reply := item.Due, item.LastReply
 	// The mail of a destination that nobody can be reached at waits together.
-	if h := k.health[item.Domain]; h.Failures > 0 && !item.Cancel {
+	if h := k.health[k.leads(item.Lane())]; h.Failures > 0 && !item.Cancel {
 		if h.NextTry.After(next) {
 			next = h.NextTry
 		}

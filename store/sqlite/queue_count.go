@@ -66,6 +66,36 @@ func (s *Store) QueuedByDomain(context.Context) ([]store.DestinationQueue, error
 	return list, s.countClaims(list)
 }
 
+// QueuedByLane returns how much of each lane waits to be sent, in no particular
+// order. What needs no server is not among it; paused domains are. It reads an
+// index alone.
+func (s *Store) QueuedByLane(context.Context) ([]store.LaneQueue, error) {
+	rows, err := s.query(`
+		SELECT `+laneColumns+`, COUNT(*)
+		FROM queue INDEXED BY queue_lane
+		WHERE hold = 0 AND class <> ?
+		GROUP BY `+laneColumns, store.Paperwork)
+	if err != nil {
+		return nil, fmt.Errorf("count queue by lane: %w", err)
+	}
+	list, err := collect(rows, func(l *store.LaneQueue) error {
+		return rows.Scan(&l.Domain, &l.Account, &l.Origin, &l.Class, &l.Waiting)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("count queue by lane: %w", err)
+	}
+	s.claims.mu.Lock()
+	defer s.claims.mu.Unlock()
+	for i := range list {
+		l := &list[i]
+		if claimed := s.claims.lanes[l.Lane]; claimed != nil {
+			l.Sending = min(l.Waiting, int64(claimed.n))
+			l.Waiting -= l.Sending
+		}
+	}
+	return list, nil
+}
+
 // countClaims says how many of what waits is being sent, and what is paused.
 func (s *Store) countClaims(list []store.DestinationQueue) error {
 	rows, err := s.query(`SELECT domain FROM pause`)

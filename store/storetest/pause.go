@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -243,6 +244,15 @@ func countsByDomain(t *testing.T, f *fixture) {
 		if !slices.Equal(list, want) {
 			t.Errorf("counts are %+v, want %+v", list, want)
 		}
+	}
+	lanes, err := f.QueuedByLane(t.Context())
+	f.must(err)
+	slices.SortFunc(lanes, func(a, b store.LaneQueue) int { return strings.Compare(a.Domain, b.Domain) })
+	if want := []store.LaneQueue{
+		{Lane: lane("b.example", store.Fresh), Waiting: 1},
+		{Lane: lane("example.com", store.Fresh), Waiting: 2, Sending: 1},
+	}; !slices.Equal(lanes, want) {
+		t.Errorf("counts by lane are %+v, want %+v", lanes, want)
 	}
 	b := store.DestinationQueue{Domain: "b.example", Waiting: 1, Held: 2}
 	check(b, store.DestinationQueue{Domain: "example.com", Waiting: 2, Sending: 1})

@@ -42,6 +42,7 @@ type Store interface {
 	CancelQueue(ctx context.Context, f store.QueueFilter) (int64, error)
 	CountQueue(ctx context.Context, f store.QueueFilter) (int64, error)
 	QueuedByDomain(ctx context.Context) ([]store.DestinationQueue, error)
+	QueuedByLane(ctx context.Context) ([]store.LaneQueue, error)
 	PauseDomain(ctx context.Context, domain string) error
 	ResumeDomain(ctx context.Context, domain string) error
 	Health(ctx context.Context) ([]store.Health, error)
