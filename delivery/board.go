@@ -48,6 +48,13 @@ func (b *board) set(d *Dispatcher) {
 	b.strange.limit = d.Concurrency - d.Concurrency/8
 }
 
+// names are those that our source addresses go by.
+func (b *board) names() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ways.names
+}
+
 // where returns where a lane leads, nil if its domain is paused. Paperwork needs
 // no server, so no pause concerns it.
 func (r *run) where(l store.Lane) *destination {

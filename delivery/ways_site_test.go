@@ -178,6 +178,11 @@ func TestBackupServer(t *testing.T) {
 			at := (&smtptest.Server{Name: s.Hostname}).StartAt(t, fmt.Sprintf("127.0.0.7:%d", s.Port))
 			s.addMX("there.test", "mx.there.test", 10, at.Addr().String())
 		}, fated{kind: store.Postponed, reply: "mx.there.test is ourselves"}},
+		{"a server that greets with a source's name", func(t *testing.T, s *site, _ *smtptest.Server) {
+			s.source("127.0.0.66", "out.our.test", store.For{Domain: "others.test"})
+			at := (&smtptest.Server{Name: "out.our.test"}).StartAt(t, fmt.Sprintf("127.0.0.7:%d", s.Port))
+			s.addMX("there.test", "mx.there.test", 10, at.Addr().String())
+		}, fated{kind: store.Postponed, reply: "mx.there.test is ourselves"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s, better := newSite(t), &smtptest.Server{}
