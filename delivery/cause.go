@@ -15,7 +15,7 @@ func causeOf(a smtpclient.Answer) dsn.Cause {
 	if !a.Remote {
 		return ownCause(code)
 	}
-	if c, ok := clear[[2]int{code[1], code[2]}]; ok {
+	if c, ok := certain[[2]int{code[1], code[2]}]; ok {
 		return c
 	}
 	words := withoutAddresses(strings.ToLower(a.Text))
@@ -56,9 +56,9 @@ func ownCause(code [3]int) dsn.Cause {
 	return dsn.Unreachable
 }
 
-// clear are the enhanced codes, less their class, that say all by themselves
+// certain are the enhanced codes, less their class, that say all by themselves
 // (RFC 3463, RFC 7372, RFC 7504, RFC 8689 and IANA's registry).
-var clear = map[[2]int]dsn.Cause{
+var certain = map[[2]int]dsn.Cause{
 	{1, 1}: dsn.NoAddress, {1, 2}: dsn.NoAddress, {1, 3}: dsn.NoAddress, {1, 6}: dsn.NoAddress, {1, 10}: dsn.NoAddress,
 	{1, 7}: dsn.Forbidden, {1, 8}: dsn.Forbidden, // they are about the sender's address
 	{2, 2}: dsn.Full, {2, 3}: dsn.Unfit, {3, 4}: dsn.Unfit,
