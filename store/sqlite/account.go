@@ -146,7 +146,7 @@ func (s *Store) SetQuota(ctx context.Context, id store.AccountID, quota int64) e
 // SetStanding changes what an account may do. In the same change what it has in
 // the queue is held while it is disabled, and released when it no longer is.
 func (s *Store) SetStanding(ctx context.Context, id store.AccountID, standing store.Standing) error {
-	// Claim waits until the change is durable: what is held must not be claimed
+	// Claims wait until the change is durable: what is held must not be claimed
 	// from an older view.
 	defer s.claims.lockToWithdraw()()
 	disabled, now := standing != store.Enabled, micros(s.now())
