@@ -96,6 +96,17 @@ func (f *fate) close(ctx context.Context, final bool) {
 	}
 }
 
+// speaks returns the fate that stands for those of the destination's other mail.
+// What was withdrawn says nothing.
+func (a *attempt) speaks() fate {
+	for _, f := range a.fates {
+		if f.result != store.Interrupted {
+			return f
+		}
+	}
+	return a.fates[0]
+}
+
 func (a *attempt) done(ctx context.Context) bool {
 	return a.over || ctx.Err() != nil || len(a.pending()) == 0
 }

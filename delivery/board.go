@@ -81,6 +81,7 @@ func (r *run) destination(n next) *destination {
 		delete(r.known, n.key)
 	} else {
 		d.condition, old.replaced = old.condition, d
+		d.hastened = old.hastened
 		d.waiting, old.waiting = old.waiting, nil
 		r.load(d)
 	}
@@ -115,6 +116,12 @@ func (r *run) woke(d *destination, now time.Time) {
 		}
 	}
 	r.rest(d, now)
+	r.reopen(d)
+}
+
+// reopen has the question asked anew whether a destination wants a job.
+func (r *run) reopen(d *destination) {
+	r.load(d)
 	r.agenda.reopen(d)
 }
 
@@ -163,7 +170,7 @@ func (r *run) letIn(g *gate) (some bool) {
 		if d == nil {
 			return some
 		}
-		r.agenda.reopen(d)
+		r.reopen(d)
 		some = true
 	}
 	return some
@@ -174,16 +181,22 @@ func (r *run) leaveGates(j *job) {
 	for _, g := range j.gates {
 		g.inside--
 	}
+	if len(j.gates) > 0 {
+		r.signal()
+	}
 	j.gates = nil
 }
 
-// load notes that a destination has waiting work.
+// load notes that a destination has waiting work. A destination that doesn't want
+// a job at the moment drops out of these lists again: reopen enters it anew.
 func (r *run) load(d *destination) {
 	switch {
 	case len(d.waiting) == 0:
+	case d.jobs == 0 && d.orphaned, d.jobs > 0 && d.laden:
 	case d.jobs == 0:
+		d.orphaned = true
 		r.orphans = append(r.orphans, d)
-	case !d.laden:
+	default:
 		d.laden = true
 		r.laden = append(r.laden, d)
 	}

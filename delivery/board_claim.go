@@ -79,9 +79,7 @@ func (r *run) claimed(d *destination, l *lane, claimed store.Claimed, err error)
 	r.agenda.pulled(l, left, now)
 	closed := r.closed
 	if !closed {
-		for d.replaced != nil {
-			d = d.replaced
-		}
+		d = d.current()
 		d.waiting = append(d.waiting, works...)
 	}
 	r.mu.Unlock()
@@ -93,12 +91,9 @@ func (r *run) claimed(d *destination, l *lane, claimed store.Claimed, err error)
 
 // handOut offers waiting work to who may take it.
 func (r *run) handOut(d *destination) {
-	for d.replaced != nil {
-		d = d.replaced
-	}
+	d = d.current()
 	r.poke(d)
-	r.load(d)
-	r.agenda.reopen(d)
+	r.reopen(d)
 	r.signal()
 }
 

@@ -28,8 +28,7 @@ func (r *run) served(j *job, host string, trouble bool) *store.Health {
 		r.agenda.wake(d, time.Time{})
 	}
 	if recovered || wider && (d.isReady() || len(d.waiting) > 0) {
-		r.load(d)
-		r.agenda.reopen(d)
+		r.reopen(d)
 		r.signal()
 	}
 	if !news {
@@ -68,7 +67,9 @@ func (r *run) fell(j *job, a *attempt) (works []*work, news bool) {
 		return works, false
 	}
 	before := d.health.Failures
-	d.lost(a.fates[0], r.d.Now())
+	now := r.d.Now()
+	d.lost(a.speaks(), now)
+	d.health.NextTry = r.d.Schedule.Next(now, time.Time{}, d.health.Failures, r.spread()) // until sleep knows better
 	d.startAnew()
 	// What has a fate in common is tried again in common: as often as its
 	// destination has failed, not as often as each of it was tried.
@@ -92,10 +93,9 @@ func (r *run) sleep(d *destination, units []*unit) *store.Health {
 			next = earlier(next, o.Retry)
 		}
 	}
-	if next.IsZero() {
-		next = r.d.Schedule.Next(now, time.Time{}, d.health.Failures, r.spread())
+	if !next.IsZero() {
+		d.health.NextTry = next
 	}
-	d.health.NextTry = next
 	d.sweepAt = now
 	r.rest(d, now)
 	r.signal()

@@ -51,6 +51,7 @@ func (r *run) decide(j *job) (*work, step) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	d := j.dest
+	j.failures = d.health.Failures
 	if w := j.first; w != nil {
 		j.first = nil
 		return w, begin
@@ -111,8 +112,12 @@ func (r *run) linger(j *job) bool {
 	return ok
 }
 
-// ended takes a job off the board.
-func (r *run) ended(j *job) {
+// ended takes a job off the board. It gives back what it leaves to nobody.
+func (r *run) ended(j *job) { r.giveBack(r.leave(j)) }
+
+// leave takes a job off the board, and returns the work that the destination has
+// claimed and won't begin, since it sleeps: that waits with the rest of its mail.
+func (r *run) leave(j *job) (works []*work) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	d := j.dest
@@ -126,9 +131,12 @@ func (r *run) ended(j *job) {
 		d.claiming = false
 	}
 	r.leaveGates(j)
-	r.load(d)
-	r.agenda.reopen(d)
+	if d = d.current(); d.jobs == 0 && d.asleep(r.d.Now()) {
+		works, d.waiting = d.waiting, nil
+	}
+	r.reopen(d)
 	r.signal()
+	return works
 }
 
 // connect notes that a job has a connection, or has lost it.
@@ -158,7 +166,9 @@ func (r *run) alone(j *job, w *work) bool {
 	}
 	j.turnedAway = true
 	d.enough(d.connected)
-	d.waiting = append([]*work{w}, d.waiting...)
+	to := d.current()
+	to.waiting = append([]*work{w}, to.waiting...)
+	r.load(to)
 	if idle := r.popIdle(d); idle != nil {
 		idle.poke <- struct{}{}
 	}

@@ -71,8 +71,8 @@ func (r *run) startJobs(ctx context.Context, now time.Time) {
 // what ends the turn. Work that is claimed already and in nobody's hands
 // comes first; more hands for what others are at, last.
 func (r *run) candidate(now time.Time) (d *destination, take func()) {
-	if d := first(&r.orphans, func(d *destination) bool { return d.jobs == 0 && r.wants(d, nil, now) }); d != nil {
-		return d, func() { r.orphans = r.orphans[1:] }
+	if d := r.firstOrphan(now); d != nil {
+		return d, func() { r.orphans = r.orphans[1:]; d.orphaned = false }
 	}
 	if s := r.agenda.turn(func(s *share) bool { return r.wants(s.dest, s, now) }); s != nil {
 		return s.dest, func() { r.agenda.take(s) }
@@ -81,6 +81,14 @@ func (r *run) candidate(now time.Time) (d *destination, take func()) {
 		return d, func() { r.laden = r.laden[1:]; d.laden = false }
 	}
 	return nil, nil
+}
+
+// firstOrphan returns a destination whose work is in nobody's hands.
+func (r *run) firstOrphan(now time.Time) *destination {
+	return first(&r.orphans, func(d *destination) bool {
+		d.orphaned = d.jobs == 0 && len(d.waiting) > 0 && r.wants(d, nil, now)
+		return d.orphaned
+	})
 }
 
 // firstLaden returns a destination of the laden ones that wants another job.

@@ -17,6 +17,7 @@ type destination struct {
 	queueing         // what is in the queue
 	waiting  []*work // claimed, and begun by nobody
 	claiming bool    // somebody is about to claim more
+	orphaned bool    // in the board's list of those with waiting work and no job
 	laden    bool    // in the board's list of those with waiting work
 
 	jobs      int
@@ -40,6 +41,14 @@ func (d *destination) leads(n next) bool {
 	relay := is.relay == n.relay || is.relay != nil && n.relay != nil && *is.relay == *n.relay
 	return relay && is.tls == n.tls && is.ruled == n.ruled && is.shared == n.shared && is.backup == n.backup &&
 		slices.Equal(is.pool, n.pool) && slices.Equal(is.ours, n.ours)
+}
+
+// current returns who has taken over from d in the end, which may be d.
+func (d *destination) current() *destination {
+	for d.replaced != nil {
+		d = d.replaced
+	}
+	return d
 }
 
 // allowed returns how many jobs there may be. Whether anybody is there again is
@@ -81,5 +90,5 @@ func (d *destination) pop() *work {
 
 // idle reports whether nothing is going on.
 func (d *destination) idle() bool {
-	return d.lanes == 0 && d.jobs == 0 && len(d.waiting) == 0 && !d.claiming && !d.laden
+	return d.lanes == 0 && d.jobs == 0 && len(d.waiting) == 0 && !d.claiming && !d.laden && !d.orphaned
 }

@@ -264,6 +264,28 @@ func TestTroubleOfOurOwnIsTemporary(t *testing.T) {
 	}
 }
 
+// What is claimed for a destination shares a fate. That of one can't be told.
+func TestReportThatPanics(t *testing.T) {
+	change := func(_ *Dispatcher, m *memory) {
+		m.sender = mail.Address{Local: "alice", Domain: "our.test"}
+		m.known, m.open = true, func(store.MessageID) (*store.Body, error) { panic("a bug") }
+	}
+	inBubble(t, network{"there.test": refusing}, change, func(t *testing.T, m *memory, _ func()) {
+		m.put(slices.Repeat([]string{"there.test"}, 10)...)
+		time.Sleep(6 * 24 * time.Hour)
+		synctest.Wait()
+		left := m.left()
+		for _, item := range left {
+			if item.Sending {
+				t.Errorf("item %d is claimed, and nobody works on it", item.ID)
+			}
+		}
+		if len(left) != 10 {
+			t.Errorf("%d of 10 wait until their senders can be told", len(left))
+		}
+	})
+}
+
 func TestScheduleNext(t *testing.T) {
 	s := Schedule{Waits: []time.Duration{time.Minute, 5 * time.Minute, time.Hour}}
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)

@@ -28,6 +28,7 @@ type memory struct {
 	failing   bool // Settle fails
 	sender    mail.Address
 	unsure    error // of Resolve
+	known     bool  // everybody has an account
 	open      func(store.MessageID) (*store.Body, error)
 }
 
@@ -256,6 +257,9 @@ func (m *memory) NewMessageID() store.MessageID { return 1 << 40 }
 func (m *memory) Resolve(context.Context, mail.Address) (store.Resolution, error) {
 	if m.unsure != nil {
 		return store.Resolution{}, m.unsure
+	}
+	if m.known {
+		return store.Resolution{Ours: true, Destinations: []store.Destination{{Account: 1}}}, nil
 	}
 	return store.Resolution{}, store.ErrNotFound
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -118,7 +119,12 @@ func teller(item store.QueueItem) (to, instead mail.Address) {
 
 // report writes a report and notes in the judgements which one it is. Its error
 // is our own trouble.
-func (r *run) report(ctx context.Context, u *unit, w *work, n *telling) error {
+func (r *run) report(ctx context.Context, u *unit, w *work, n *telling) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
 	a := store.Acceptance{At: r.d.Now(), Origin: store.FromUs}
 	switch err := r.address(ctx, &a, n.to); {
 	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrRefused):

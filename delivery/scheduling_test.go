@@ -235,6 +235,24 @@ func TestRetryOverridesWhatIsKnown(t *testing.T) {
 	})
 }
 
+func TestRetryOfManyIsNoStorm(t *testing.T) {
+	var mu sync.Mutex
+	most, now, dials := 0, 0, 0
+	servers := network{"there.test": refusing}
+	counted := func(d *Dispatcher, _ *memory) { d.Dialer = countingDialer{servers, &mu, &most, &now, &dials} }
+	inBubble(t, servers, counted, func(t *testing.T, m *memory, _ func()) {
+		m.put(slices.Repeat([]string{"there.test"}, 1000)...)
+		time.Sleep(10 * time.Second)
+		m.hasten("there.test")
+		time.Sleep(30 * time.Second)
+		mu.Lock()
+		defer mu.Unlock()
+		if dials < 2 || dials > 3 {
+			t.Errorf("%d connections were tried, want the first and one for the admin", dials)
+		}
+	})
+}
+
 func TestNoStormAfterARestart(t *testing.T) {
 	servers := network{"there.test": slow(time.Millisecond)}
 	dials, now, most := 0, 0, 0
