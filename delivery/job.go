@@ -123,7 +123,7 @@ func (a *attempt) decideOnPaper() {
 // share gives another work for the same destination the same fate: nobody can
 // be reached there.
 func (a *attempt) share(other *work) *attempt {
-	return &attempt{job: a.job, work: other, fates: shared(a.fates[0], other)}
+	return &attempt{job: a.job, work: other, fates: shared(a.speaks(), other)}
 }
 
 // shared makes the fates of a work of the fate of another recipient.
