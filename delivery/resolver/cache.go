@@ -12,8 +12,10 @@ import (
 const (
 	maxTTL         = time.Hour
 	maxNegativeTTL = 5 * time.Minute
-	maxCached      = 20000
-	maxKept        = 4096 // octets of one answer's records
+	// bareNegativeTTL is for an answer that doesn't say how long it holds.
+	bareNegativeTTL = 5 * time.Second
+	maxCached       = 20000
+	maxKept         = 4096 // octets of one answer's records
 )
 
 // A flight is a question that somebody is asking just now.
@@ -129,7 +131,10 @@ func (r *Resolver) evict(now time.Time) {
 }
 
 // negativeTTL says how long it may be remembered that there is nothing (RFC 2308
-// section 5). Without a SOA record it is not remembered.
+// section 5). Without a SOA record that is for moments: only so long that a
+// burst of mail doesn't ask for each message again whether a host has an address
+// of the other kind, or a domain a policy. That a name doesn't exist, which fails
+// mail, isn't remembered then.
 func negativeTTL(m *dns.Msg) time.Duration {
 	for _, rr := range m.Ns {
 		if soa, ok := rr.(*dns.SOA); ok {
@@ -137,5 +142,8 @@ func negativeTTL(m *dns.Msg) time.Duration {
 			return min(ttl, maxNegativeTTL)
 		}
 	}
-	return 0
+	if m.Rcode == dns.RcodeNameError {
+		return 0
+	}
+	return bareNegativeTTL
 }

@@ -288,3 +288,36 @@ func TestCutOffAnswers(t *testing.T) {
 		t.Errorf("asked %q", q)
 	}
 }
+
+// An answer that says nothing of how long it holds is good for a burst of mail,
+// but no name is held for missing by it.
+func TestNothingWithoutSOA(t *testing.T) {
+	s := start(t, "a.test. 60 IN A 192.0.2.1")
+	s.spoilWith(func(_, a *dns.Msg) *dns.Msg {
+		a.Ns = nil
+		return a
+	})
+	now := time.Now()
+	r := of(s)
+	r.Now = func() time.Time { return now }
+	for _, step := range []struct {
+		it    string
+		name  string
+		later time.Duration
+		asked int
+	}{
+		{"asks", "a.test", 0, 1},
+		{"remembers for moments", "a.test", 4 * time.Second, 1},
+		{"asks again after that", "a.test", 2 * time.Second, 2},
+		{"asks for a missing name", "b.test", 0, 3},
+		{"asks for it each time", "b.test", time.Millisecond, 4},
+	} {
+		now = now.Add(step.later)
+		if _, err := r.LookupMX(t.Context(), step.name); err != nil && !isMissing(err) {
+			t.Fatal(err)
+		}
+		if n := len(s.questions()); n != step.asked {
+			t.Errorf("it %s: %d questions, want %d", step.it, n, step.asked)
+		}
+	}
+}
