@@ -211,7 +211,7 @@ func (s *Store) RemoveAccount(ctx context.Context, id store.AccountID) error {
 		for _, query := range []string{
 			`INSERT OR IGNORE INTO reap (message) SELECT message FROM entry WHERE account = ?`,
 			`DELETE FROM entry WHERE account = ?`,
-			`UPDATE queue SET hold = (hold & ~2) | 1 WHERE account = ? AND hold & 2`,
+			`UPDATE queue SET hold = (hold & ~2) | 1 WHERE account = ? AND account <> 0 AND hold & 2`,
 		} {
 			if _, err := tx.exec(query, id); err != nil {
 				return err
