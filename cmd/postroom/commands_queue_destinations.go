@@ -13,6 +13,14 @@ import (
 
 type queueDestinations struct{ listing }
 
+// Help says what is counted where.
+func (*queueDestinations) Help() string {
+	return `A destination is a recipients' domain, or a server that a route leads to. Mail
+that goes to such a server is counted at its domain and at the server. A failing
+destination is one that nobody can be reached at: all its mail waits together,
+until one attempt shows that somebody is there again.`
+}
+
 // Run shows what is known of each destination.
 func (c *queueDestinations) Run(ctx context.Context, s *shell) error {
 	list, err := ask[[]admin.Destination](ctx, s, "queue/destinations", nothing{})
