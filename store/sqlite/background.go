@@ -16,13 +16,13 @@ const (
 	expireInterval = time.Hour
 )
 
-// runReaper removes what nobody refers to any more, and what is too old for the
-// trace, until ctx ends.
+// runReaper removes what nobody refers to any more, and what is too old to be kept,
+// until ctx ends.
 func (s *Store) runReaper(ctx context.Context) {
 	reap, expire := time.NewTicker(reapInterval), time.NewTicker(expireInterval)
 	defer reap.Stop()
 	defer expire.Stop()
-	s.report(ctx, "remove old trails", s.expireTrails(ctx))
+	s.report(ctx, "remove what is old", s.expire(ctx))
 	for {
 		select {
 		case <-ctx.Done():
@@ -30,7 +30,7 @@ func (s *Store) runReaper(ctx context.Context) {
 		case <-s.reapWanted:
 		case <-reap.C:
 		case <-expire.C:
-			s.report(ctx, "remove old trails", s.expireTrails(ctx))
+			s.report(ctx, "remove what is old", s.expire(ctx))
 			continue
 		}
 		s.report(ctx, "reap", s.reap(ctx))

@@ -2,12 +2,40 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
 
 // expireAtOnce bounds how many trails one change removes.
 const expireAtOnce = 250
+
+// expire removes what is too old.
+func (s *Store) expire(ctx context.Context) error {
+	return errors.Join(s.expireTrails(ctx), s.expireDestinations(ctx))
+}
+
+// expireDestinations forgets what is known of destinations that nothing was heard
+// of for as long as the trace of accepted mail is kept.
+func (s *Store) expireDestinations(ctx context.Context) error {
+	if s.opts.KeepTrace == 0 {
+		return nil
+	}
+	before := micros(s.now().Add(-s.opts.KeepTrace))
+	const old = ` FROM destination WHERE MAX(last_success, last_failure) < ?`
+	var n int64
+	err := s.queryRow(`SELECT COUNT(*)`+old, before).Scan(&n)
+	if err == nil && n > 0 {
+		err = s.write(ctx, 0, func(tx *tx) error {
+			_, err := tx.exec(`DELETE`+old, before)
+			return err
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("remove old destinations: %w", err)
+	}
+	return nil
+}
 
 // expireTrails removes trails that are older than the options say, and refusals
 // beyond their number. What is still in a maildrop or in the queue keeps its

@@ -62,3 +62,29 @@ func TestOldTrailsAreRemoved(t *testing.T) {
 	now = now.Add(90 * 24 * time.Hour)
 	expect("after three months, with one message not yet collected", 1, 0)
 }
+
+func TestOldDestinationsAreForgotten(t *testing.T) {
+	now := time.Now()
+	s, err := Open(t.Context(), Options{Dir: t.TempDir(), Now: func() time.Time { return now }, KeepTrace: 90 * 24 * time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	settle := func(list ...store.Health) {
+		if err := s.Settle(t.Context(), store.Settlement{At: now, Health: list}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	settle(store.Health{Destination: "old.example", LastSuccess: now}, store.Health{Destination: "dead.example", LastSuccess: now, Failures: 1, LastFailure: now})
+	now = now.Add(89 * 24 * time.Hour)
+	settle(store.Health{Destination: "dead.example", LastSuccess: now.AddDate(0, 0, -89), Failures: 200, LastFailure: now})
+	for _, want := range []int{2, 1, 0} {
+		if err := s.expire(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if list, err := s.Health(t.Context()); len(list) != want || err != nil {
+			t.Errorf("%d destinations are known (%v), want %d: %+v", len(list), err, want, list)
+		}
+		now = now.Add(46 * 24 * time.Hour)
+	}
+}
