@@ -234,7 +234,7 @@ func (a *attempt) send(ctx context.Context) {
 	a.trouble = a.trouble || result.Trouble
 	for k, i := range pending {
 		answer := blameless(result.Answers[k], j.at.host)
-		if clear := answer.Taken() || answer.Refused(); clear || !result.Stale && ctx.Err() == nil {
+		if said := answer.Taken() || answer.Refused(); said || !result.Stale && ctx.Err() == nil {
 			a.learn(i, j.at, broken(answer, result.Trouble), spokenOn(j.conn, j.at.rule))
 			a.fates[i].relayedWithoutDSN = answer.Taken() && !j.conn.Offers("DSN")
 		}
