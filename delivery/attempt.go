@@ -34,6 +34,7 @@ type attempt struct {
 
 	tried     map[netip.AddrPort]bool
 	barred    []string // hosts that policy keeps the mail from
+	stays     bool     // a server answered, or policy forbids it: the fallback relay is not for this mail
 	over      bool     // no further host is to be asked
 	unreached bool     // nobody could be reached: the destination's trouble, not this mail's
 	trouble   bool     // a connection broke off, timed out or was ended
@@ -131,6 +132,9 @@ func (a *attempt) hosts(ctx context.Context) {
 		return
 	}
 	for i, hosts := range plan.Groups {
+		if hosts[0].Fallback && a.stays {
+			return
+		}
 		ways, loop := a.ways(ctx, n, hosts)
 		if loop {
 			a.ourselves(n, i == 0)
@@ -232,6 +236,7 @@ func (a *attempt) send(ctx context.Context) {
 	a.over = !result.Elsewhere && !result.Stale
 	a.unreached = result.Stale // nobody has been there since
 	a.trouble = a.trouble || result.Trouble
+	a.stays = a.stays || !result.Stale && !result.Trouble
 	for k, i := range pending {
 		answer := blameless(result.Answers[k], j.at.host)
 		if said := answer.Taken() || answer.Refused(); said || !result.Stale && ctx.Err() == nil {

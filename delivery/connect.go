@@ -79,7 +79,7 @@ func (a *attempt) forbidden(ctx context.Context, w way, err error) {
 		a.job.run.log.ErrorContext(ctx, "can't tell how to protect a connection", "remote", w.host.Name, "err", err)
 		answer = smtpclient.Answer{Enhanced: codeOurs, Text: "internal error, see the log"}
 	}
-	a.unreached, a.barred = false, append(a.barred, w.host.Name)
+	a.unreached, a.stays, a.barred = false, true, append(a.barred, w.host.Name)
 	a.skip(w, answer)
 }
 
@@ -127,7 +127,7 @@ func (a *attempt) refused(err error, w way, best bool) {
 	case errors.Is(e, ErrOffline):
 		a.over = true
 	case errors.Is(e, smtpclient.ErrUnprotected):
-		a.unreached = false // as forbidden
+		a.unreached, a.stays = false, true // as forbidden
 	case e.Final && !w.host.Chosen:
 		a.over, a.unreached = true, false
 	}

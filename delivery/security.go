@@ -73,8 +73,8 @@ func (e *policyError) Error() string { return e.words }
 // or our own trouble, means that the host must not be used now.
 func (s *security) rule(ctx context.Context, h suspect) (rule, error) {
 	switch {
-	case h.host.Fallback:
-		return rule{}, nil
+	case h.host.Fallback && (!h.next.ruled || h.next.tls == store.TLSNone):
+		return rule{}, nil // a domain's servers that can't do TLS say nothing of the relay
 	case h.next.ruled || h.next.relay != nil:
 		return ruled(h), nil
 	case h.wish == mail.TLSOptional: // RFC 8689 section 4.2.2
