@@ -62,7 +62,9 @@ func (r *run) settle(ctx context.Context, batch []*unit) {
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
-			r.log.ErrorContext(ctx, "outcomes are lost, this mail may be sent twice", "outcomes", count(batch))
+			if batch, err = r.commit(ctx, batch); err != nil {
+				r.log.ErrorContext(ctx, "outcomes are lost, this mail may be sent twice", "outcomes", count(batch), "err", err)
+			}
 			return
 		}
 	}
