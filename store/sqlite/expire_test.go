@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -64,20 +65,23 @@ func TestOldTrailsAreRemoved(t *testing.T) {
 }
 
 func TestOldDestinationsAreForgotten(t *testing.T) {
-	now := time.Now()
-	s, err := Open(t.Context(), Options{Dir: t.TempDir(), Now: func() time.Time { return now }, KeepTrace: 90 * 24 * time.Hour})
+	const day = 24 * time.Hour
+	began := time.Now()
+	var passed atomic.Int64 // read in the background too
+	now := func() time.Time { return began.Add(time.Duration(passed.Load())) }
+	s, err := Open(t.Context(), Options{Dir: t.TempDir(), Now: now, KeepTrace: 90 * day})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
 	settle := func(list ...store.Health) {
-		if err := s.Settle(t.Context(), store.Settlement{At: now, Health: list}); err != nil {
+		if err := s.Settle(t.Context(), store.Settlement{At: now(), Health: list}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	settle(store.Health{Destination: "old.example", LastSuccess: now}, store.Health{Destination: "dead.example", LastSuccess: now, Failures: 1, LastFailure: now})
-	now = now.Add(89 * 24 * time.Hour)
-	settle(store.Health{Destination: "dead.example", LastSuccess: now.AddDate(0, 0, -89), Failures: 200, LastFailure: now})
+	settle(store.Health{Destination: "old.example", LastSuccess: began}, store.Health{Destination: "dead.example", LastSuccess: began, Failures: 1, LastFailure: began})
+	passed.Add(int64(89 * day))
+	settle(store.Health{Destination: "dead.example", LastSuccess: began, Failures: 200, LastFailure: now()})
 	for _, want := range []int{2, 1, 0} {
 		if err := s.expire(t.Context()); err != nil {
 			t.Fatal(err)
@@ -85,6 +89,6 @@ func TestOldDestinationsAreForgotten(t *testing.T) {
 		if list, err := s.Health(t.Context()); len(list) != want || err != nil {
 			t.Errorf("%d destinations are known (%v), want %d: %+v", len(list), err, want, list)
 		}
-		now = now.Add(46 * 24 * time.Hour)
+		passed.Add(int64(46 * day))
 	}
 }
