@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"postroom/store"
 	"postroom/store/mail"
@@ -25,7 +26,10 @@ func (s *Store) Accept(ctx context.Context, a store.Acceptance) error {
 	if err != nil {
 		return err
 	}
+	s.arrivals.expect(p.lanes)
+	p.expected = true
 	if err := s.write(ctx, p.weight(), p.apply); err != nil {
+		s.arrivals.fail(p.lanes)
 		p.body.abandon()
 		return fmt.Errorf("accept message: %w", err)
 	}
@@ -41,6 +45,8 @@ type pending struct {
 	recipients string // JSON
 	events     []eventRow
 	lanes      []store.LaneDue // that it comes into
+	expected   bool            // by arrivals
+	items      []store.QueueItem
 }
 
 func (s *Store) prepare(ctx context.Context, a store.Acceptance) (*pending, error) {
@@ -153,6 +159,7 @@ func acceptanceLanes(a store.Acceptance) []store.LaneDue {
 
 // apply is the one change by which the message becomes ours.
 func (p *pending) apply(tx *tx) error {
+	p.items = nil // it may be a second attempt
 	if err := p.mayBeSent(tx); err != nil {
 		return err
 	}
@@ -178,15 +185,23 @@ func (p *pending) apply(tx *tx) error {
 		}
 	}
 	if len(p.lanes) > 0 {
-		tx.afterCommit(func() {
-			p.s.recent.keep(p.a.ID, p.body.small)
-			p.s.announce(p.lanes)
-		})
+		tx.afterCommit(p.arrive)
 	}
 	if err := p.trace(tx); err != nil {
 		return err
 	}
 	return p.noteQuota(tx)
+}
+
+// arrive tells of what is to be sent, once it is durable.
+func (p *pending) arrive() {
+	p.s.recent.keep(p.a.ID, p.body.small)
+	if !p.expected {
+		p.s.announce(p.lanes)
+		return
+	}
+	p.s.arrivals.arrive(p.lanes, p.items, p.s.claims.now())
+	p.s.tell(p.lanes)
 }
 
 // mayBeSent asks again, inside the transaction, whether the submitter may send:
@@ -250,10 +265,24 @@ func (p *pending) enqueue(tx *tx, o store.Outbound) error {
 	if !o.Via.IsNull() {
 		query, args = insertViaItem, append(args, o.Via.String())
 	}
-	if _, err := tx.exec(query, args...); err != nil {
+	result, err := tx.exec(query, args...)
+	if err != nil {
 		return fmt.Errorf("insert queue item: %w", err)
 	}
-	return nil
+	id, err := result.LastInsertId()
+	p.items = append(p.items, p.item(store.QueueID(id), o, expires))
+	return err
+}
+
+// item is the queue item of a recipient, as it would be read from the queue.
+func (p *pending) item(id store.QueueID, o store.Outbound, expires time.Time) store.QueueItem {
+	at := fromMicros(micros(p.a.At))
+	return store.QueueItem{
+		ID: id, Message: p.a.ID, Sender: o.Sender, Recipient: o.Recipient, Domain: o.Recipient.Address.Domain,
+		Account: p.a.Account, Envelope: p.a.Envelope, HeaderID: p.a.HeaderID, Size: p.a.Size,
+		Created: at, Expires: fromMicros(micros(expires)), Due: at,
+		Origin: o.Sender.Domain, Via: o.Via, Authentic: p.a.Authentic,
+	}
 }
 
 // What few items need is bound for them alone: binding is a good part of the cost.

@@ -80,6 +80,13 @@ func (c *claims) end(outcomes []store.Outcome) {
 	}
 }
 
+// now returns the era.
+func (c *claims) now() int64 {
+	c.eras.RLock()
+	defer c.eras.RUnlock()
+	return c.era
+}
+
 // has reports whether an item is claimed.
 func (c *claims) has(id store.QueueID) bool { return c.items[id].lane != nil }
 
@@ -141,6 +148,23 @@ func (s *Store) ClaimLane(_ context.Context, c store.LaneClaim) (store.Claimed, 
 	defer s.claims.mu.Unlock()
 	s.claims.rewind(s.news.takeEntered())
 	b := newBatch(c)
+	if s.paused.has(c.Lane.Domain) && c.Lane.Class != store.Paperwork {
+		return store.Claimed{}, nil
+	}
+	if left, ok := s.arrivals.take(b, s.claims.now()); ok {
+		claimed := store.Claimed{Items: b.items()}
+		if left != nil {
+			claimed.Next = left.Due
+		}
+		s.claims.begin(claimed.Items)
+		return claimed, nil
+	}
+	return s.claimFromQueue(b)
+}
+
+func (s *Store) claimFromQueue(b *batch) (store.Claimed, error) {
+	c := b.claim
+	turn, calm := s.arrivals.calm(c.Lane)
 	next, passed, err := s.claimFirst(b)
 	if err == nil {
 		err = s.claimRest(b)
@@ -150,10 +174,25 @@ func (s *Store) ClaimLane(_ context.Context, c store.LaneClaim) (store.Claimed, 
 	}
 	items := b.items()
 	s.claims.begin(items)
+	switch {
+	case c.Late != nil, c.Together != nil:
+		s.arrivals.wet(lanesOfItems(items)) // they may be there too
+	case calm && next.IsZero():
+		s.arrivals.dry(c.Lane, turn)
+	}
 	if c.Late == nil {
 		s.claims.pass(c.Lane, passed)
 	}
 	return store.Claimed{Items: items, Next: next}, nil
+}
+
+// lanesOfItems returns the lanes of items.
+func lanesOfItems(items []store.QueueItem) []store.LaneDue {
+	list := make([]store.LaneDue, len(items))
+	for i, item := range items {
+		list[i].Lane = item.Lane()
+	}
+	return list
 }
 
 // claimable selects what is not held. If ?2 isn't null it narrows that to what is

@@ -68,8 +68,14 @@ func (n *news) forgetLanes() {
 	n.lanes = nil
 }
 
-// announce tells of lanes and signals QueueChanged.
+// announce tells of lanes in which there is something to be read from the queue,
+// and signals QueueChanged.
 func (s *Store) announce(lanes []store.LaneDue) {
+	s.arrivals.wet(lanes)
+	s.tell(lanes)
+}
+
+func (s *Store) tell(lanes []store.LaneDue) {
 	s.news.tell(lanes)
 	s.wakeQueue()
 }

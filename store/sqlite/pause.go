@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"postroom/store"
 )
@@ -26,8 +27,64 @@ func (s *Store) PauseDomain(ctx context.Context, domain string) error {
 	if err != nil {
 		return fmt.Errorf("pause %s: %w", domain, err)
 	}
+	s.paused.set(domain, true)
 	s.announceWays()
 	return nil
+}
+
+// A domainSet is a set of domains. Nothing else is done under its lock, so the
+// writer's goroutine may change it.
+type domainSet struct {
+	mu    sync.Mutex
+	names map[string]bool
+}
+
+func (d *domainSet) has(name string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.names[name]
+}
+
+func (d *domainSet) set(name string, in bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if in {
+		d.names[name] = true
+	} else {
+		delete(d.names, name)
+	}
+}
+
+func (d *domainSet) replace(names map[string]bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.names = names
+}
+
+// loadPaused reads which domains are paused.
+func (s *Store) loadPaused() error {
+	names, err := s.pausedDomains()
+	if err != nil {
+		return err
+	}
+	s.paused.replace(names)
+	return nil
+}
+
+func (s *Store) pausedDomains() (map[string]bool, error) {
+	rows, err := s.query(`SELECT domain FROM pause`)
+	if err != nil {
+		return nil, fmt.Errorf("list pauses: %w", err)
+	}
+	names, err := collect(rows, func(name *string) error { return rows.Scan(name) })
+	if err != nil {
+		return nil, fmt.Errorf("list pauses: %w", err)
+	}
+	paused := make(map[string]bool, len(names))
+	for _, name := range names {
+		paused[name] = true
+	}
+	return paused, nil
 }
 
 // ResumeDomain ends a pause. It fails with store.ErrNotFound if there is none.
@@ -43,6 +100,7 @@ func (s *Store) ResumeDomain(ctx context.Context, domain string) error {
 	if err != nil {
 		return fmt.Errorf("resume %s: %w", domain, err)
 	}
+	s.paused.set(domain, false)
 	s.announceWays()
 	s.announce(lanes)
 	return nil

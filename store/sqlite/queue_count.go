@@ -98,17 +98,9 @@ func (s *Store) QueuedByLane(context.Context) ([]store.LaneQueue, error) {
 
 // countClaims says how many of what waits is being sent, and what is paused.
 func (s *Store) countClaims(list []store.DestinationQueue) error {
-	rows, err := s.query(`SELECT domain FROM pause`)
+	paused, err := s.pausedDomains()
 	if err != nil {
-		return fmt.Errorf("list pauses: %w", err)
-	}
-	names, err := collect(rows, func(name *string) error { return rows.Scan(name) })
-	if err != nil {
-		return fmt.Errorf("list pauses: %w", err)
-	}
-	paused := make(map[string]bool)
-	for _, name := range names {
-		paused[name] = true
+		return err
 	}
 	sending := s.claims.byDomain()
 	for i := range list {

@@ -87,6 +87,9 @@ func (s *Store) reconnect() error {
 	// What failed may have been written all the same.
 	s.directory.clear()
 	s.announceWays()
+	if err := s.loadPaused(); err != nil {
+		return err
+	}
 	lanes, err := s.allLanes()
 	if err != nil {
 		return err

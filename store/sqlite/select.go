@@ -22,9 +22,9 @@ type queueChange struct {
 	hasten    bool
 }
 
-// RetryQueue makes items due now and returns how many. What is held stays held.
+// RetryQueue makes items due now and returns how many. What is held stays as it is.
 func (s *Store) RetryQueue(ctx context.Context, f store.QueueFilter) (int64, error) {
-	return s.changeQueue(ctx, f, queueChange{store.Hastened, `1`, `UPDATE queue AS q SET due = ?1`, true})
+	return s.changeQueue(ctx, f, queueChange{store.Hastened, `q.hold = 0`, `UPDATE queue AS q SET due = ?1`, true})
 }
 
 // HoldQueue keeps items from being sent until they are released.

@@ -61,9 +61,11 @@ type Store struct {
 	usage     usage          // how full each maildrop is
 	directory directoryCache // answers about addresses
 	claims    claims
-	news      news // what has changed in the queue
+	paused    domainSet
+	news      news            // what has changed in the queue
 	staged    staged
 	recent    recentBodies
+	arrivals  arrivals
 	notes     notes
 	disk      diskGauge
 	checks    checkpointer
@@ -170,6 +172,14 @@ func (s *Store) begin(ctx context.Context) error {
 	if err := s.loadUsage(ctx); err != nil {
 		return err
 	}
+	if err := s.loadPaused(); err != nil {
+		return err
+	}
+	lanes, err := s.allLanes()
+	if err != nil {
+		return err
+	}
+	s.arrivals.wet(lanes)
 	work, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.background.Go(func() { s.runReaper(work) })
