@@ -58,7 +58,16 @@ type queueRetry struct{ queueChoice }
 
 // Run makes mail due.
 func (c *queueRetry) Run(ctx context.Context, s *shell) error {
-	return c.change(ctx, s, "queue/retry", "Trying now:")
+	n, err := ask[changedQueue](ctx, s, "queue/retry", c.selection())
+	switch {
+	case err != nil:
+		return err
+	case n.Recipients == 0 && !c.All:
+		fmt.Fprintln(s.out, "Nothing to try: what is held waits for “postroom queue release”.")
+	default:
+		fmt.Fprintf(s.out, "Trying now: %s.\n", plural(n.Recipients, "recipient"))
+	}
+	return nil
 }
 
 type queueHold struct{ queueChoice }

@@ -29,8 +29,8 @@ type QueueSelection struct {
 // names reports whether s says which mail is meant.
 func (s QueueSelection) names() bool { return s.Message != "" || s.Domain != "" || s.Sender != "" }
 
-// RetryQueue makes mail due at once, and returns for how many recipients. Held
-// mail stays held; that nothing else is meant, because the destination is paused,
+// RetryQueue makes mail due at once, and returns for how many recipients. What is
+// held isn't meant; that nothing else is meant, because the destination is paused,
 // is an Error.
 func (a *Admin) RetryQueue(ctx context.Context, selection QueueSelection) (int64, error) {
 	if err := a.notAllPaused(ctx, selection); err != nil {
