@@ -3,9 +3,12 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"postroom/cmd/postroom/bench"
 )
@@ -283,4 +286,35 @@ func TestMailLeavesFromItsOwnAddress(t *testing.T) {
 	if shown := s.do("trace", "news@here.test"); !strings.Contains(shown, "source 127.0.0.10 (news.here.test)") {
 		t.Errorf("the trace is %s", shown)
 	}
+}
+
+func TestSmarthostThatIsDownIsNamed(t *testing.T) {
+	dir := t.TempDir()
+	config := func(smarthost string) string {
+		return fmt.Sprintf("hostname = \"mail.here.test\"\ndata = %q\n[listen]\nmetrics = [\"127.0.0.1:0\"]\n[inbound]\nspf = \"off\"\n[delivery]\nsmarthost = %q\n", dir+"/data", smarthost)
+	}
+	file := writeConfig(t, config(freeAddr(t, "127.0.0.8")))
+	do := func(args ...string) string {
+		return runProgram(t, nil, nil, postroom(t), append(args, "--config", file)...)
+	}
+	do("domain", "add", "here.test")
+	do("alias", "add", "away@here.test", "carol@other.test")
+	s := startWith(t, file)
+	if _, err := sendVia(t.Context(), s.ports["smtp"], "", "ann@from.test", "away@here.test", plainLetter("ann@from.test", "away@here.test")); err != nil {
+		t.Fatal(err)
+	}
+	named := func(smarthost string) {
+		t.Helper()
+		poll(t, "what waits is said to wait for "+smarthost, func() bool {
+			return regexp.MustCompile(`other\.test +1 .*; goes to relay ` + regexp.QuoteMeta(smarthost) + `:`).MatchString(do("queue", "destinations"))
+		})
+	}
+	named("127.0.0.8")
+	if err := os.WriteFile(file, []byte(config(freeAddr(t, "127.0.0.9"))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Process.Signal(unix.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	named("127.0.0.9")
 }

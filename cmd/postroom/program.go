@@ -39,14 +39,16 @@ func openProgram(ctx context.Context, conf *Config, log *slog.Logger) (*program,
 	}
 	p := &program{conf: conf, log: log, store: s}
 	p.auth = auth.New(s, auth.Options{SCRAM: conf.Auth.SCRAM, Log: log})
-	p.admin = &admin.Admin{Store: s, Auth: p.auth, Now: time.Now, Log: log, OwnAddress: isOwnAddress, Leading: leading(conf)}
+	p.admin = &admin.Admin{Store: s, Auth: p.auth, Now: time.Now, Log: log, OwnAddress: isOwnAddress}
+	p.leadBy(func() *Config { return conf })
 	return p, nil
 }
 
-// leading tells the operations where mail goes.
-func leading(conf *Config) func(store.Ways) func(store.Lane) string {
-	return func(ways store.Ways) func(store.Lane) string {
-		return delivery.Destinations(ways, conf.Delivery.Smarthost)
+// leadBy tells the operations where mail goes, by what the configuration says
+// when they ask.
+func (p *program) leadBy(conf func() *Config) {
+	p.admin.Leading = func(ways store.Ways) func(store.Lane) string {
+		return delivery.Destinations(ways, conf().Delivery.Smarthost)
 	}
 }
 

@@ -128,6 +128,7 @@ func (sv *server) run(ctx context.Context) error {
 	if sv.program, err = sv.open(ctx, conf); err != nil {
 		return err
 	}
+	sv.leadBy(sv.conf.Load) // it may be read again
 	err = sv.serve(ctx, conf)
 	return errors.Join(err, sv.program.close())
 }
