@@ -62,7 +62,7 @@ type Store struct {
 	directory directoryCache // answers about addresses
 	claims    claims
 	paused    domainSet
-	news      news            // what has changed in the queue
+	news      news // what has changed in the queue
 	staged    staged
 	recent    recentBodies
 	arrivals  arrivals
