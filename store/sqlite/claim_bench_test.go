@@ -88,6 +88,7 @@ func benchmarkClaimLane(b *testing.B, n int) {
 	})
 	m.measure(b, "counts", func() error { _, err := s.Counts(b.Context()); return err })
 	m.measure(b, "domains", func() error { _, err := s.QueuedByDomain(b.Context()); return err })
+	m.measure(b, "by-lane", func() error { _, err := s.QueuedByLane(b.Context()); return err })
 	m.measure(b, "pause", func() error { return s.PauseDomain(b.Context(), lanes[0].Domain) })
 	m.measure(b, "resume", func() error { return s.ResumeDomain(b.Context(), lanes[0].Domain) })
 	m["MB-resident"] = resident(b)
