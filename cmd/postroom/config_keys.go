@@ -114,7 +114,7 @@ func deliveryKeys(c *Config) []key {
 		{"delivery.backup_expire", durationValue{p: &d.BackupExpire, least: time.Second}, "The same for mail of backup domains, which waits for their own server."},
 		{"delivery.delay_notice", durationValue{p: &d.DelayNotice}, `Tell the sender once that a message is late; "0": never.`},
 		{"delivery.fallback_relay", textValue{p: &d.FallbackRelay, check: checkHostPort}, `"host:port" of a backup server, tried when no MX of a domain can be reached.`},
-		{"delivery.smarthost", textValue{p: &d.Smarthost, check: checkHostPort}, `"host:port" of a server that everything that leaves goes to.`},
+		{"delivery.smarthost", textValue{p: &d.Smarthost, check: checkHostPort}, `"host:port" of a server that everything that leaves goes to, unless a route leads elsewhere; mail of backup domains isn't sent there.`},
 		{"delivery.connect_timeout", durationValue{p: &d.ConnectTimeout, least: time.Millisecond}, "For each address of a host."},
 		{"delivery.command_timeout", durationValue{p: &d.CommandTimeout, least: time.Millisecond}, "For each answer (RFC 5321 4.5.3.2)."},
 		{"delivery.concurrency", countValue{&d.Concurrency, 1, math.MaxInt32}, "Outgoing connections in all."},
