@@ -14,7 +14,7 @@ const (
 	guestTurn    = time.Second
 )
 
-// What a job does next.
+// A step is what a job does next.
 type step uint8
 
 const (
