@@ -12,7 +12,7 @@ type QueueItem struct {
 	Message   MessageID
 	Sender    mail.Address // the envelope sender to send with
 	Recipient mail.Recipient
-	Domain    string // the recipient's, the destination's key
+	Domain    string // the recipient's
 	Account   AccountID
 	Envelope  mail.Envelope // the message's own
 	HeaderID  string
