@@ -2,9 +2,7 @@ package delivery
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -117,7 +115,7 @@ func (s *security) byDANE(ctx context.Context, h suspect) (rule, error) {
 	}
 	for _, base := range bases {
 		records, authentic, err := s.dane.LookupTLSA(ctx, fmt.Sprintf("_%d._tcp.%s", h.host.Port, base))
-		if err != nil && !isMissing(err) {
+		if err != nil && !route.IsMissing(err) {
 			return rule{}, &policyError{fmt.Sprintf("the TLSA records of %s can't be found out, so it can't be trusted: %v", base, err)}
 		}
 		if err == nil && authentic && len(records) > 0 {
@@ -197,9 +195,4 @@ func (r rule) noteOn(conn *smtpclient.Conn) string {
 		return "the " + r.testing + ", not enforced yet, demands TLS"
 	}
 	return "the " + r.testing + ", not enforced yet, demands another certificate"
-}
-
-func isMissing(err error) bool {
-	var e *net.DNSError
-	return errors.As(err, &e) && e.IsNotFound
 }

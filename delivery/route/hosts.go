@@ -64,9 +64,9 @@ func (r *Router) order(list []*net.MX) [][]Host {
 const maxAddresses = 4
 
 // Addresses returns the addresses of a host of a plan, both families in turn: a
-// network that has only one of them costs no more than every other try. It fails with ErrLoop if
-// the host is ourselves, with ErrNoHost or ErrPrivate if it has no address to
-// send to, or with a temporary error.
+// network that has only one of them costs no more than every other try. It fails
+// with ErrLoop if the host is ourselves, with ErrNoHost or ErrPrivate if it has no
+// address to send to, or with a temporary error.
 func (r *Router) Addresses(ctx context.Context, h Host) ([]netip.AddrPort, error) {
 	if h.ours || !h.Chosen && r.isOurs(h.Name, nil) {
 		return nil, ErrLoop
@@ -116,7 +116,7 @@ func (r *Router) lookup(ctx context.Context, h Host) ([]netip.Addr, error) {
 	}
 	ips, err := r.Resolver.LookupNetIP(ctx, "ip", h.Name)
 	switch {
-	case err != nil && (h.Chosen || !isMissing(err)):
+	case err != nil && (h.Chosen || !IsMissing(err)):
 		return nil, err
 	case len(ips) == 0 && h.Chosen:
 		return nil, fmt.Errorf("%s has no address", h.Name)
@@ -182,7 +182,9 @@ func IsPublic(ip netip.Addr) bool {
 	return !slices.ContainsFunc(private, func(p netip.Prefix) bool { return p.Contains(ip) })
 }
 
-func isMissing(err error) bool {
+// IsMissing reports whether a Resolver's error says that a name, or records of it,
+// don't exist.
+func IsMissing(err error) bool {
 	var e *net.DNSError
 	return errors.As(err, &e) && e.IsNotFound
 }

@@ -137,7 +137,7 @@ func (r *Router) byDomain(ctx context.Context, domain string) (Plan, error) {
 		return Plan{Groups: [][]Host{{{Name: domain, Port: r.Port, literal: ip}}}}, nil
 	}
 	list, authentic, err := r.lookupMX(ctx, domain)
-	if err != nil && !isMissing(err) {
+	if err != nil && !IsMissing(err) {
 		return Plan{}, err
 	}
 	missing := err != nil
@@ -167,9 +167,9 @@ func (r *Router) lookupMX(ctx context.Context, domain string) ([]*net.MX, bool, 
 func (r *Router) withoutMX(ctx context.Context, domain string, missing bool) (Plan, error) {
 	ips, err := r.Resolver.LookupNetIP(ctx, "ip", domain)
 	switch {
-	case err != nil && isMissing(err) && missing:
+	case err != nil && IsMissing(err) && missing:
 		return Plan{}, ErrNoDomain
-	case err != nil && !isMissing(err):
+	case err != nil && !IsMissing(err):
 		return Plan{}, err
 	case len(ips) == 0:
 		return Plan{}, ErrNoHost
