@@ -143,70 +143,13 @@ func (s *Store) SetQuota(ctx context.Context, id store.AccountID, quota int64) e
 	return nil
 }
 
-// SetStanding changes what an account may do. In the same change what it has in
-// the queue is held while it is disabled, and released when it no longer is.
-func (s *Store) SetStanding(ctx context.Context, id store.AccountID, standing store.Standing) error {
-	// Claims wait until the change is durable: what is held must not be claimed
-	// from an older view.
-	defer s.claims.lockToWithdraw()()
-	disabled, now := standing != store.Enabled, micros(s.now())
-	var lanes []store.LaneDue
-	err := s.changeDirectory(ctx, func(tx *tx) error {
-		err := affected(tx.exec(`UPDATE account SET disabled = ?, refuse = ? WHERE id = ?`,
-			disabled, standing == store.DisabledRefusing, id))
-		switch {
-		case err != nil:
-			return err
-		case disabled:
-			return tx.holdForAccount(id, now)
-		}
-		if err := tx.releaseForAccount(id, now); err != nil {
-			return err
-		}
-		lanes, err = lanesOf(tx, `account = ? AND account <> 0`, id)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("set standing of account %d: %w", id, err)
-	}
-	s.announce(lanes)
-	return nil
-}
-
-func (t *tx) holdForAccount(id store.AccountID, now int64) error {
-	_, err := t.exec(addAccountEvents+` AND hold = 0 AND report = 0`, now, string(store.Held), "the account is disabled", id)
-	if err != nil {
-		return err
-	}
-	_, err = t.exec(`UPDATE queue SET hold = hold | ? WHERE account = ? AND account <> 0 AND report = 0`, store.HeldForAccount, id)
-	return err
-}
-
-func (t *tx) releaseForAccount(id store.AccountID, now int64) error {
-	_, err := t.exec(addAccountEvents+` AND hold = ?`,
-		now, string(store.Released), "the account is enabled again", id, store.HeldForAccount)
-	if err != nil {
-		return err
-	}
-	_, err = t.exec(`UPDATE queue SET hold = hold & ~? WHERE account = ? AND account <> 0`, store.HeldForAccount, id)
-	return err
-}
-
-// addAccountEvents writes an event for each of an account's queue items that the
-// rest of its WHERE clause selects.
-const addAccountEvents = `
-	INSERT INTO event (trail, seq, at, kind, recipient, detail)
-	SELECT message,
-		(SELECT COALESCE(MAX(seq), -1) FROM event WHERE trail = q.message)
-			+ row_number() OVER (PARTITION BY message ORDER BY id),
-		?, ?, recipient, json_object('reason', ?)
-	FROM queue AS q
-	WHERE account = ? AND account <> 0`
-
 // RemoveAccount removes an account with its maildrop and its app passwords. What
 // it has in the queue stays there; if that was held because the account is
 // disabled, it is for the admin to release from now on.
 func (s *Store) RemoveAccount(ctx context.Context, id store.AccountID) error {
+	if err := s.followStanding(ctx, id); err != nil { // what isn't marked as held would be sent
+		return fmt.Errorf("remove account %d: %w", id, err)
+	}
 	err := s.changeDirectory(ctx, func(tx *tx) error {
 		for _, query := range []string{
 			`INSERT OR IGNORE INTO reap (message) SELECT message FROM entry WHERE account = ?`,
@@ -218,7 +161,8 @@ func (s *Store) RemoveAccount(ctx context.Context, id store.AccountID) error {
 			}
 		}
 		tx.afterCommit(func() { s.usage.forget(id) })
-		tx.afterCommit(s.announceWays) // its routes and sources go with it
+		tx.afterCommit(func() { s.suspended.set(id, false) }) // all it has is held by the admin now
+		tx.afterCommit(s.announceWays)                        // its routes and sources go with it
 		return affected(tx.exec(`DELETE FROM account WHERE id = ?`, id))
 	})
 	if err != nil {

@@ -33,6 +33,7 @@ func (s *Store) runReaper(ctx context.Context) {
 			s.report(ctx, "remove what is old", s.expire(ctx))
 			continue
 		}
+		s.report(ctx, "hold or release an account's queue", s.followStandings(ctx))
 		s.report(ctx, "reap", s.reap(ctx))
 		s.report(ctx, "give back space", s.shrink(ctx))
 	}

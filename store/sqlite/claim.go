@@ -142,13 +142,14 @@ func (c *claims) pass(lane store.Lane, to position) {
 // ClaimLane returns due items of a lane, the longest due first, and keeps them
 // from other claims until they are settled. Nothing of a paused domain is claimed
 // but Paperwork; such a claim has no Next either, Changes tells of the lane again
-// when the domain is resumed. Together must be quick and must not call the store.
+// when the domain is resumed. The same goes for accounts that are disabled.
+// Together must be quick and must not call the store.
 func (s *Store) ClaimLane(_ context.Context, c store.LaneClaim) (store.Claimed, error) {
 	s.claims.mu.Lock()
 	defer s.claims.mu.Unlock()
 	s.claims.rewind(s.news.takeEntered())
 	b := newBatch(c)
-	if s.paused.has(c.Lane.Domain) && c.Lane.Class != store.Paperwork {
+	if c.Lane.Class != store.Paperwork && (s.paused.has(c.Lane.Domain) || s.suspended.has(c.Lane.Account)) {
 		return store.Claimed{}, nil
 	}
 	if left, ok := s.arrivals.take(b, s.claims.now()); ok {
@@ -308,7 +309,8 @@ func (s *Store) Withdrawn(_ context.Context, items []store.QueueID) ([]store.Que
 			SELECT 1
 			FROM queue
 			WHERE id = value ->> 0 AND hold = 0 AND (class = 2) = (value ->> 1)
-				AND (class = 2 OR NOT EXISTS (SELECT 1 FROM pause WHERE domain = queue.domain)))`, list)
+				AND (class = 2 OR NOT EXISTS (SELECT 1 FROM pause WHERE domain = queue.domain)
+					AND NOT EXISTS (SELECT 1 FROM account WHERE id = queue.account AND disabled)))`, list)
 	if err != nil {
 		return nil, fmt.Errorf("find withdrawn items: %w", err)
 	}

@@ -32,33 +32,33 @@ func (s *Store) PauseDomain(ctx context.Context, domain string) error {
 	return nil
 }
 
-// A domainSet is a set of domains. Nothing else is done under its lock, so the
+// A lockedSet is a set, of domains or of accounts. Nothing else is done under its lock, so the
 // writer's goroutine may change it.
-type domainSet struct {
-	mu    sync.Mutex
-	names map[string]bool
+type lockedSet[K comparable] struct {
+	mu sync.Mutex
+	in map[K]bool
 }
 
-func (d *domainSet) has(name string) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.names[name]
+func (l *lockedSet[K]) has(k K) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.in[k]
 }
 
-func (d *domainSet) set(name string, in bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+func (l *lockedSet[K]) set(k K, in bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if in {
-		d.names[name] = true
+		l.in[k] = true
 	} else {
-		delete(d.names, name)
+		delete(l.in, k)
 	}
 }
 
-func (d *domainSet) replace(names map[string]bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.names = names
+func (l *lockedSet[K]) replace(all map[K]bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.in = all
 }
 
 // loadPaused reads which domains are paused.

@@ -87,7 +87,7 @@ func (s *Store) reconnect() error {
 	// What failed may have been written all the same.
 	s.directory.clear()
 	s.announceWays()
-	if err := s.loadPaused(); err != nil {
+	if err := errors.Join(s.loadPaused(), s.loadSuspended()); err != nil {
 		return err
 	}
 	lanes, err := s.allLanes()

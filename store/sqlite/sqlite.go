@@ -61,8 +61,9 @@ type Store struct {
 	usage     usage          // how full each maildrop is
 	directory directoryCache // answers about addresses
 	claims    claims
-	paused    domainSet
-	news      news // what has changed in the queue
+	paused    lockedSet[string]
+	suspended lockedSet[store.AccountID] // disabled accounts
+	news      news                       // what has changed in the queue
 	staged    staged
 	recent    recentBodies
 	arrivals  arrivals
@@ -172,7 +173,7 @@ func (s *Store) begin(ctx context.Context) error {
 	if err := s.loadUsage(ctx); err != nil {
 		return err
 	}
-	if err := s.loadPaused(); err != nil {
+	if err := errors.Join(s.loadPaused(), s.loadSuspended()); err != nil {
 		return err
 	}
 	lanes, err := s.allLanes()
