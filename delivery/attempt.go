@@ -231,13 +231,16 @@ func (a *attempt) send(ctx context.Context) {
 	}
 	result, err := j.conn.Send(ctx, a.message(pending))
 	if err != nil {
-		j.run.log.ErrorContext(ctx, "message can't be sent", "message", a.first().Message, "err", err)
+		a.unsendable(ctx, err)
 	}
 	a.over = !result.Elsewhere && !result.Stale
 	a.unreached = result.Stale // nobody has been there since
 	a.trouble = a.trouble || result.Trouble
 	a.stays = a.stays || !result.Stale && !result.Trouble
 	for k, i := range pending {
+		if a.fates[i].done() {
+			continue
+		}
 		answer := blameless(result.Answers[k], j.at.host)
 		if said := answer.Taken() || answer.Refused(); said || !result.Stale && ctx.Err() == nil {
 			a.learn(i, j.at, broken(answer, result.Trouble), spokenOn(j.conn, j.at.rule))
@@ -249,6 +252,15 @@ func (a *attempt) send(ctx context.Context) {
 	}
 	if !j.conn.Usable() {
 		j.drop()
+	}
+}
+
+// unsendable says what kept a message from being sent, if that is our trouble: what
+// was cancelled meanwhile can't be read any more.
+func (a *attempt) unsendable(ctx context.Context, err error) {
+	a.withdraw(ctx)
+	if len(a.pending()) > 0 {
+		a.job.run.log.ErrorContext(ctx, "message can't be sent", "message", a.first().Message, "err", err)
 	}
 }
 

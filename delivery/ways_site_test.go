@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -286,6 +287,44 @@ func TestCancelledOnTheWay(t *testing.T) {
 	}
 	if len(s.drop()) != 0 {
 		t.Error("alice was told")
+	}
+}
+
+// What was cancelled is gone before the server has answered: nothing went wrong,
+// and nothing is put off.
+func TestCancelledBeforeItsBodyIsRead(t *testing.T) {
+	s, remote := newSite(t), &smtptest.Server{}
+	reached, open := make(chan struct{}), make(chan struct{})
+	remote.Script = func(session int, line string) *smtptest.Step {
+		if session == 1 && strings.HasPrefix(line, "RCPT") {
+			close(reached)
+			<-open
+		}
+		return nil
+	}
+	s.mx("there.test", remote.Start(t, "127.0.0.5"))
+	s.run()
+	id := s.put(letter, "bob@there.test")
+	<-reached
+	if n, err := s.store.CancelQueue(t.Context(), store.QueueFilter{Message: id}); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	s.until(func() bool {
+		body, err := s.store.OpenMessage(t.Context(), id)
+		if err == nil {
+			body.Close()
+		}
+		return errors.Is(err, store.ErrNotFound)
+	})
+	close(open)
+	s.await(s.put(letter, "bob@there.test"), store.Relayed, 1)
+	for _, e := range s.events(id) {
+		if e.Kind == store.Attempt || e.Kind == store.Postponed {
+			t.Errorf("its trace has %+v", e)
+		}
+	}
+	if remote.Count() != 1 {
+		t.Errorf("the server has %d messages", remote.Count())
 	}
 }
 
