@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -79,12 +80,24 @@ func TestRelayTakesOurLogin(t *testing.T) {
 	relay.addAccounts("carol@third.test")
 	s := startHost(t, "laptop.test", nil)
 	s.addAccounts("me@relay.test") // who has an account at the relay too
-	s.give("wrong", "route", "add", "*", relay.Submission, "--user", "me@relay.test", "--password-stdin")
+	const mistyped = "opne-sesame"
+	s.give(mistyped, "route", "add", "*", relay.Submission, "--user", "me@relay.test", "--password-stdin")
 	want := plainLetter("me@relay.test", "carol@third.test")
 	id := acceptedAs(t, s.submit("me@relay.test", "carol@third.test", want))
 	q := s.awaitQueued("carol@third.test", "waits for the right password", func(q queued) bool { return q.LastReply != "" })
 	if !strings.Contains(q.LastReply, "535 ") {
 		t.Errorf("it waits because of %q", q.LastReply)
+	}
+	logged, err := os.ReadFile(s.Log())
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := s.do("route", "list", "--json") + s.do("route", "list") + s.do("queue", "list", "--json") + s.do("queue", "show", id) +
+		s.do("queue", "destinations", "--json") + s.do("trace", id, "--json") + string(logged)
+	for _, secret := range []string{mistyped, base64.StdEncoding.EncodeToString([]byte("\x00me@relay.test\x00" + mistyped))} {
+		if strings.Contains(shown, secret) {
+			t.Errorf("%s is shown:\n%s", secret, shown)
+		}
 	}
 	s.do("queue", "pause", "third.test") // or it would be looked for by MX
 	s.do("route", "remove", "*")
