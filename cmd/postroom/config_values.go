@@ -289,13 +289,16 @@ func checkHostname(s string) error {
 	return nil
 }
 
+// checkHostPort wants a server to connect to: a name or an IP address, and a port.
 func checkHostPort(s string) error {
-	if host, _, err := net.SplitHostPort(s); err == nil && host != "" {
-		if _, err := parseHostPort(s); err == nil {
-			return nil
-		}
+	host, port, err := net.SplitHostPort(s)
+	n, notPort := strconv.ParseUint(port, 10, 16)
+	_, notName := mail.ParseDomain(strings.TrimSuffix(host, "."))
+	_, notIP := netip.ParseAddr(host)
+	if err != nil || notPort != nil || n == 0 || notName != nil && notIP != nil {
+		return fmt.Errorf(`needs "host:port", not %s`, quote(s))
 	}
-	return fmt.Errorf(`needs "host:port", not %s`, quote(s))
+	return nil
 }
 
 // quote writes s as a basic string of TOML.
