@@ -74,8 +74,9 @@ func over(d admin.Destination) string {
 	return "; goes to " + strings.Join(d.Over, ", ")
 }
 
+// wordsOf says who said what last. Our own words name the host themselves.
 func wordsOf(d admin.Destination) string {
-	if d.Host == "" {
+	if d.Host == "" || strings.Contains(d.LastReply, d.Host) {
 		return cmp.Or(d.LastReply, "no reason known")
 	}
 	return d.Host + ": " + d.LastReply

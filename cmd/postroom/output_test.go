@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"postroom/store"
+	"postroom/store/admin"
 )
 
 func TestPrintTrail(t *testing.T) {
@@ -34,6 +35,20 @@ func TestPrintTrail(t *testing.T) {
 `
 	if got := out.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestWordsOfADestination(t *testing.T) {
+	const lost = "mx.a.example (192.0.2.9), at greeting: timed out"
+	for _, test := range []struct{ it, host, reply, want string }{
+		{"names who said it", "mx.a.example", "450 4.2.1 later", "mx.a.example: 450 4.2.1 later"},
+		{"names a host once", "mx.a.example", lost, lost},
+		{"has none of whom nobody knows", "", "lookup a.example: timed out", "lookup a.example: timed out"},
+		{"says that nothing is known", "", "", "no reason known"},
+	} {
+		if got := wordsOf(admin.Destination{Host: test.host, LastReply: test.reply}); got != test.want {
+			t.Errorf("it %s: %q, want %q", test.it, got, test.want)
+		}
 	}
 }
 
