@@ -20,7 +20,7 @@ import (
 	"postroom/store/sqlite"
 )
 
-var modelSeeds = flag.Uint64("model.seeds", 4, "random walks through the life of a queue")
+var modelSeeds = flag.Uint64("model.seeds", 3, "random walks through the life of a queue")
 
 // TestQueueLosesNothing walks at random through everything that may happen to a
 // queue, with the real store: mail comes, servers fail in each manner, the admin
@@ -333,7 +333,9 @@ func (w *world) ClaimLane(ctx context.Context, c store.LaneClaim) (store.Claimed
 	if unruly, _ := w.trouble(); unruly {
 		return store.Claimed{}, errors.New("disk gone")
 	}
+	w.dawdle()
 	claimed, err := w.Store.ClaimLane(ctx, c)
+	defer w.dawdle()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, item := range claimed.Items {
@@ -362,6 +364,7 @@ func (w *world) Settle(ctx context.Context, s store.Settlement) error {
 		delete(w.claimed, o.Item)
 	}
 	w.mu.Unlock()
+	w.dawdle()
 	err := w.Store.Settle(ctx, s)
 	if err != nil {
 		w.mistake("settle: %v", err)
@@ -377,6 +380,18 @@ func (w *world) OpenMessage(ctx context.Context, id store.MessageID) (*store.Bod
 		return nil, errors.New("disk gone")
 	}
 	return w.Store.OpenMessage(ctx, id)
+}
+
+func (w *world) Withdrawn(ctx context.Context, ids []store.QueueID) ([]store.QueueID, error) {
+	w.dawdle()
+	return w.Store.Withdrawn(ctx, ids)
+}
+
+// dawdle takes a while now and then, as a busy disk does.
+func (w *world) dawdle() {
+	if rand.IntN(4) == 0 {
+		time.Sleep(time.Duration(rand.IntN(1000)) * time.Millisecond)
+	}
 }
 
 func (w *world) LookupMX(context.Context, string) ([]*net.MX, error) { return nil, nil }
