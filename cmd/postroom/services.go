@@ -95,6 +95,9 @@ func (sv *server) smtpServer(name string) *smtpd.Server {
 	if conf.Inbound.SPF != "off" {
 		s.Rules.Message = append(s.Rules.Message, policy.SPF(sv.network.Load().names))
 	}
+	if !conf.LocalMode {
+		s.Rules.Message = append(s.Rules.Message, policy.DKIM(sv.network.Load().names))
+	}
 	if s.Submission || conf.SMTP.Auth {
 		s.Auth = sv.auth
 	}
