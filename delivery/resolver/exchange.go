@@ -138,11 +138,22 @@ func exchange(ctx context.Context, server string, q question, timeout time.Durat
 
 func exchangeOver(ctx context.Context, network, server string, m *dns.Msg, timeout time.Duration) (*dns.Msg, error) {
 	client := &dns.Client{Net: network, Timeout: timeout, UDPSize: udpSize}
-	answer, _, err := client.ExchangeContext(ctx, m, server)
+	conn, err := client.DialContext(ctx, server)
 	if err != nil {
 		return nil, err
 	}
-	return answer, checkQuestion(m, answer)
+	defer conn.Close()
+	answer, _, err := client.ExchangeWithConnContext(ctx, m, conn)
+	for err == nil {
+		if err = checkQuestion(m, answer); err == nil || network == "tcp" {
+			break
+		}
+		answer, err = conn.ReadMsg() // the right one may follow (RFC 5452 section 9.1)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return answer, nil
 }
 
 // checkQuestion reports an answer that is to another question than ours: a

@@ -211,6 +211,31 @@ func TestSickServers(t *testing.T) {
 	}
 }
 
+func TestGuessBeforeTheAnswer(t *testing.T) {
+	p, err := (&net.ListenConfig{}).ListenPacket(t.Context(), "udp", "127.0.0.53:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	guess := func(w dns.ResponseWriter, m *dns.Msg) {
+		wrong := new(dns.Msg).SetRcode(m, dns.RcodeNameError)
+		wrong.Question[0].Name = "other.test."
+		w.WriteMsg(wrong)
+		right := new(dns.Msg).SetReply(m)
+		right.Answer = []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: "a.test.", Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 60}, A: net.IPv4(192, 0, 2, 1)}}
+		w.WriteMsg(right)
+	}
+	s, done := &dns.Server{PacketConn: p, Handler: dns.HandlerFunc(guess)}, make(chan struct{})
+	started := make(chan struct{})
+	s.NotifyStartedFunc = func() { close(started) }
+	go func() { defer close(done); s.ActivateAndServe() }()
+	<-started
+	t.Cleanup(func() { s.Shutdown(); <-done })
+	r := &Resolver{Servers: []string{p.LocalAddr().String()}}
+	if list, err := r.LookupNetIP(t.Context(), "ip4", "a.test"); fmt.Sprint(list) != "[192.0.2.1]" {
+		t.Errorf("found %v, %v", list, err)
+	}
+}
+
 func TestServerWithoutEDNS(t *testing.T) {
 	s := start(t, "a.test. 60 IN A 192.0.2.1")
 	s.spoilWith(func(m, a *dns.Msg) *dns.Msg {
