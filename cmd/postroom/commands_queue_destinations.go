@@ -45,6 +45,8 @@ func stateOf(now time.Time, d admin.Destination) string {
 	switch {
 	case d.State == "paused":
 		return "paused by you since " + d.PausedSince.Local().Format("2006-01-02 15:04")
+	case d.State == "failing" && d.Waiting+d.Sending+d.Held == 0:
+		return "nobody could be reached " + ago(now, d.LastFailure) + "; nothing waits"
 	case d.State == "failing":
 		return fmt.Sprintf("failing%s, %s", failingFor(now, d), nextText(now, d.NextTry))
 	case !d.LastSuccess.IsZero():

@@ -163,6 +163,9 @@ func TestQueueIsShownInFull(t *testing.T) {
 	if report := string(s.await("alice@here.test", 1)[0]); !strings.Contains(report, "carol@other.test") {
 		t.Errorf("the report is %s", report)
 	}
+	if text := s.do("queue", "destinations"); !regexp.MustCompile(`relay 127\.0\.0\.8:\d+ +0 .* nobody could be reached .* ago; nothing waits`).MatchString(text) {
+		t.Errorf("queue destinations: %s", text)
+	}
 }
 
 // startThree starts the servers of a sender, a forwarder and a receiver. The DNS
