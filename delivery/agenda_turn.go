@@ -20,6 +20,14 @@ type shareKey struct {
 	class  store.Class
 }
 
+// owner returns whose share it is, nil if there is none.
+func (s *share) owner() *sender {
+	if s == nil {
+		return nil
+	}
+	return s.sender
+}
+
 // A queueing is the part of a destination that the agenda keeps.
 type queueing struct {
 	lanes    int             // that lead here

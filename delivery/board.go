@@ -32,10 +32,34 @@ type board struct {
 	closed  bool
 }
 
-// A gate bounds the jobs of one sort, so that they leave connections to others.
+// A gate bounds the jobs of one sort, so that they leave connections to others. A
+// quarter of the places is for senders who have none.
 type gate struct {
 	limit, inside int
+	by            map[identity]int // inside
 	outside       crowd
+}
+
+// admits reports whether there is a place for a sender's job, or for nobody's if it is
+// nil.
+func (g *gate) admits(whose *sender) bool {
+	return g.inside < g.limit && (whose == nil || g.inside < g.limit-g.limit/4 || g.by[whose.identity] == 0)
+}
+
+// enter takes a place, until leave.
+func (g *gate) enter(who identity) {
+	if g.by == nil {
+		g.by = make(map[identity]int)
+	}
+	g.inside++
+	g.by[who]++
+}
+
+func (g *gate) leave(who identity) {
+	g.inside--
+	if g.by[who]--; g.by[who] == 0 {
+		delete(g.by, who)
+	}
 }
 
 func (b *board) set(d *Dispatcher) {
@@ -144,7 +168,7 @@ func (r *run) wants(d *destination, whose *share, now time.Time) bool {
 // outside.
 func (r *run) admits(d *destination, whose *share) bool {
 	for _, g := range r.gates(d) {
-		if g.inside >= g.limit {
+		if !g.admits(whose.owner()) {
 			g.outside.add(d, whose)
 			return false
 		}
@@ -166,7 +190,7 @@ func (r *run) gates(d *destination) []*gate {
 // letIn opens the destinations that may go through a gate now.
 func (r *run) letIn(g *gate) (some bool) {
 	for range g.limit - g.inside {
-		d := g.outside.next()
+		d := g.outside.next(g.admits)
 		if d == nil {
 			return some
 		}
@@ -179,7 +203,7 @@ func (r *run) letIn(g *gate) (some bool) {
 // leaveGates lets others in.
 func (r *run) leaveGates(j *job) {
 	for _, g := range j.gates {
-		g.inside--
+		g.leave(j.guest)
 	}
 	if len(j.gates) > 0 {
 		r.signal()

@@ -1,5 +1,7 @@
 package delivery
 
+import "postroom/store"
+
 // A crowd is who had to wait outside a gate. The senders take turns here too, and
 // what is fresh goes before what has been tried: a newsletter to 10,000
 // destinations that nobody knows yet mustn't keep the next single mail waiting
@@ -45,14 +47,16 @@ func (c *crowd) add(d *destination, whose *share) {
 	}
 }
 
-// next returns whose turn it is to leave the crowd, nil if nobody is there.
-func (c *crowd) next() *destination {
-	class, ok := c.ratio.choose(c.lines[0].empty(), c.lines[1].empty())
+// next returns whose turn it is to leave the crowd, of those whose senders may;
+// nil if nobody is there.
+func (c *crowd) next(may func(*sender) bool) *destination {
+	first := [2]*line{c.first(0, may), c.first(1, may)}
+	class, ok := c.ratio.choose(first[0] == nil, first[1] == nil)
 	if !ok {
 		return nil
 	}
 	c.ratio.count(class)
-	l := c.lines[class].first.of
+	l := first[class]
 	d := l.waiting[0]
 	l.waiting[0] = nil
 	if l.waiting = l.waiting[1:]; len(l.waiting) > 0 {
@@ -62,4 +66,14 @@ func (c *crowd) next() *destination {
 	l.inTurn.leave()
 	delete(c.by, l.lineKey)
 	return d
+}
+
+// first returns the first line of a class whose sender may leave.
+func (c *crowd) first(class store.Class, may func(*sender) bool) *line {
+	for l := range c.lines[class].all {
+		if may(l.sender) {
+			return l
+		}
+	}
+	return nil
 }

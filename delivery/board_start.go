@@ -41,14 +41,14 @@ func (r *run) occupyIdle(now time.Time) {
 func (r *run) startPaperwork(ctx context.Context) {
 	d := r.paperwork
 	for d.jobs < d.allowed() && (len(d.waiting) > 0 || d.isReady() && !d.claiming) {
-		r.start(ctx, d)
+		r.start(ctx, d, nil)
 	}
 }
 
 // startJobs begins as many jobs as may run.
 func (r *run) startJobs(ctx context.Context, now time.Time) {
 	for {
-		d, take := r.candidate(now)
+		d, whose, take := r.candidate(now)
 		switch {
 		case d == nil && (r.letIn(&r.probes) || r.letIn(&r.strange)):
 			continue
@@ -63,24 +63,24 @@ func (r *run) startJobs(ctx context.Context, now time.Time) {
 			return
 		}
 		take()
-		r.start(ctx, d)
+		r.start(ctx, d, whose)
 	}
 }
 
 // candidate returns where a connection is wanted next, nil if it is nowhere, and
-// what ends the turn. Work that is claimed already and in nobody's hands
-// comes first; more hands for what others are at, last.
-func (r *run) candidate(now time.Time) (d *destination, take func()) {
+// for whom and what ends the turn. Work that is claimed already and in nobody's
+// hands comes first; more hands for what others are at, last.
+func (r *run) candidate(now time.Time) (d *destination, whose *sender, take func()) {
 	if d := r.firstOrphan(now); d != nil {
-		return d, func() { r.orphans = r.orphans[1:]; d.orphaned = false }
+		return d, nil, func() { r.orphans = r.orphans[1:]; d.orphaned = false }
 	}
 	if s := r.agenda.turn(func(s *share) bool { return r.wants(s.dest, s, now) }); s != nil {
-		return s.dest, func() { r.agenda.take(s) }
+		return s.dest, s.sender, func() { r.agenda.take(s) }
 	}
 	if d := r.firstLaden(now); d != nil {
-		return d, func() { r.laden = r.laden[1:]; d.laden = false }
+		return d, nil, func() { r.laden = r.laden[1:]; d.laden = false }
 	}
-	return nil, nil
+	return nil, nil, nil
 }
 
 // firstOrphan returns a destination whose work is in nobody's hands.
@@ -115,7 +115,7 @@ func first(list *[]*destination, good func(*destination) bool) *destination {
 }
 
 // start begins a job with work that waits, or with the duty to claim some.
-func (r *run) start(ctx context.Context, d *destination) {
+func (r *run) start(ctx context.Context, d *destination, whose *sender) {
 	j := &job{run: r, dest: d, poke: make(chan struct{}, 1), started: time.Now(), failures: d.health.Failures}
 	if j.first = d.pop(); j.first == nil {
 		j.claims, d.claiming = true, true
@@ -124,8 +124,11 @@ func (r *run) start(ctx context.Context, d *destination) {
 	if !d.paperwork {
 		r.active++
 	}
+	if whose != nil {
+		j.guest = whose.identity
+	}
 	for _, g := range r.gates(d) {
-		g.inside++
+		g.enter(j.guest)
 		j.gates = append(j.gates, g)
 	}
 	r.load(d)

@@ -44,14 +44,14 @@ func TestClaimedWorkOutsideAGateComesIn(t *testing.T) {
 	r := newRun(&Dispatcher{Concurrency: 8})
 	d := claimedFor(r, "there.test")
 	r.strange.inside = r.strange.limit
-	if who, _ := r.candidate(time.Now()); who != nil {
+	if who, _, _ := r.candidate(time.Now()); who != nil {
 		t.Fatal("the gate lets more in than it should")
 	}
 	r.strange.inside--
 	if !r.letIn(&r.strange) {
 		t.Fatal("nobody waits outside")
 	}
-	if who, _ := r.candidate(time.Now()); who != d {
+	if who, _, _ := r.candidate(time.Now()); who != d {
 		t.Error("what is claimed waits forever")
 	}
 }
@@ -79,7 +79,7 @@ func TestTurnedAwayWorkFollowsItsDestination(t *testing.T) {
 	if r.alone(j, &work{key: "there.test"}) {
 		t.Fatal("nobody else is connected, it says")
 	}
-	if who, _ := r.candidate(time.Now()); who != d || len(d.waiting) != 1 {
+	if who, _, _ := r.candidate(time.Now()); who != d || len(d.waiting) != 1 {
 		t.Error("the work stays with nobody")
 	}
 }

@@ -39,6 +39,7 @@ type job struct {
 	connected  bool
 	turnedAway bool // the server has enough of our connections; the job ends
 	gates      []*gate
+	guest      identity // in gates
 }
 
 // work delivers what there is for the destination.
