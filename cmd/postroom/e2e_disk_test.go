@@ -14,10 +14,10 @@ import (
 
 // startSiteOnSmallDisk starts a server whose data folder is a file system of its
 // own of size octets, such as "96m".
-func startSiteOnSmallDisk(t *testing.T, size string) *site {
+func startSiteOnSmallDisk(t *testing.T, size string, env ...string) *site {
 	t.Helper()
 	needRoot(t)
-	s := prepareSite(t)
+	s := prepareSite(t, env...)
 	if err := os.Mkdir(s.Data(), 0o700); err != nil {
 		t.Fatal(err)
 	}
