@@ -63,14 +63,15 @@ func firstToLookAt(a, b admin.Destination) int {
 
 func waits(d admin.Destination) int64 { return d.Waiting + d.Held + d.Sending }
 
-// summaryOf says in one sentence how it stands with all destinations.
+// summaryOf says in one sentence how it stands with all destinations. A relay that
+// can't be reached is one, however many domains' mail goes there.
 func summaryOf(all []admin.Destination) (text, tone string) {
 	var failing, paused int64
 	for _, d := range all {
-		switch d.State {
-		case "failing":
+		switch {
+		case d.State == "failing" && len(d.Over) == 0:
 			failing++
-		case "paused":
+		case d.State == "paused":
 			paused++
 		}
 	}
@@ -106,7 +107,7 @@ func destinationRowOf(d admin.Destination, back string, now time.Time) destinati
 	default:
 		row.Tone, row.Since, row.Otherwise = "good", moment(d.LastSuccess), "as each comes due"
 	}
-	if row.Otherwise != "" && row.Waits == 0 && d.Domain != "" && d.State != "paused" {
+	if row.Otherwise != "" && row.Waits == 0 && d.State != "paused" {
 		row.Otherwise = "nothing waits"
 	}
 	return row

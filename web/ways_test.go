@@ -26,7 +26,7 @@ func TestDestinations(t *testing.T) {
 	}}))
 	page := b.get("/destinations")
 	page.has(t, http.StatusOK, "2 destinations can’t be reached at the moment.", "mx.dead.example", "reached", "2 days ago", "then 4 tries in vain",
-		"in 30 min", "connection refused", "never reached, 1 try in vain", "counted at its recipients’ domains", `href="/queue?domain=fine.example">2 recipients`)
+		"in 30 min", "connection refused", "never reached, 1 try in vain", "nothing waits", `href="/queue?domain=fine.example">2 recipients`)
 	if order := regexp.MustCompile(`(?s)dead\.example.*relay smtp\.example:587.*fine\.example.*early\.example`); !order.MatchString(page.body) {
 		t.Errorf("what fails isn't in front, or what waits most isn't next:\n%s", page.body)
 	}
@@ -48,6 +48,22 @@ func TestDestinations(t *testing.T) {
 	b.follow(b.post("/destinations", "do", "pause", "domain", "Coming.example")).has(t, http.StatusOK, "coming.example")
 	b.post("/destinations", "do", "pause", "domain", "not a domain").has(t, http.StatusUnprocessableEntity, "is not a domain name", `value="not a domain"`)
 	b.post("/destinations", "do", "explode", "domain", "fine.example").has(t, http.StatusNotFound)
+}
+
+func TestDestinationsOfARelay(t *testing.T) {
+	s := newSite(t)
+	b := s.signedIn()
+	const relay = "relay smtp.example:587"
+	s.admin.Leading = func(store.Ways) func(store.Lane) string { return func(store.Lane) string { return relay } }
+	s.submit(boss, "a@one.example", "a@two.example", "b@two.example")
+	s.must(s.store.Settle(t.Context(), store.Settlement{At: s.now(), Health: []store.Health{
+		{Destination: relay, Host: "smtp.example", Failures: 3, LastFailure: s.now(), NextTry: s.now().Add(30 * time.Minute), Reply: "connection refused"},
+	}}))
+	page := b.get("/destinations")
+	page.has(t, http.StatusOK, "1 destination can’t be reached at the moment.", `<td data-name="Waits">3 recipients</td>`, `href="/queue?domain=two.example">2 recipients`, "goes to relay ")
+	if n := strings.Count(page.body, "<q class=\"said\">connection refused</q>"); n != 3 {
+		t.Errorf("%d rows say why nothing leaves, want the relay's and those of its domains:\n%s", n, page.body)
+	}
 }
 
 func TestRoutes(t *testing.T) {
