@@ -174,6 +174,8 @@ func codeOf(a smtpclient.Answer) [3]int {
 		return [3]int{4, 4, 3}
 	case strings.HasPrefix(a.Text, "connect to "):
 		return [3]int{4, 4, 1}
+	case strings.HasPrefix(a.Text, "the login at the relay "):
+		return codeConfig
 	case strings.HasPrefix(a.Text, "TLS with ") && strings.Contains(a.Text, "STARTTLS"):
 		return [3]int{4, 7, 10}
 	case strings.HasPrefix(a.Text, "TLS with "):
@@ -205,6 +207,9 @@ func codeOfCause(a smtpclient.Answer) [3]int {
 // lasting is the cause of a failure that is only temporary, if its sender had
 // better know it than that time goes by.
 func lasting(a smtpclient.Answer) dsn.Cause {
+	if a.Code == 0 && codeOf(a) == codeConfig {
+		return dsn.Misconfigured
+	}
 	if !a.Remote {
 		if a.Enhanced[1] == 7 || codeOf(a)[1] == 7 {
 			return dsn.NoTLS

@@ -81,6 +81,23 @@ func TestUnprotectedConnection(t *testing.T) {
 	}
 }
 
+func TestTroubleOfOurSettings(t *testing.T) {
+	const login = "the login at the relay smart.test failed, refused: 535 5.7.8 bad credentials"
+	for it, test := range map[string]struct {
+		answer smtpclient.Answer
+		want   dsn.Cause
+	}{
+		"a login that fails":                {smtpclient.Answer{Enhanced: codeConfig, Text: login}, dsn.Misconfigured},
+		"a login that failed some time ago": {smtpclient.Answer{Text: login}, dsn.Misconfigured},
+		"a relay that wants a login":        {smtpclient.Answer{Remote: true, Enhanced: codeConfig, Text: "530 5.7.0 log in first"}, dsn.Misconfigured},
+		"the settings of another server":    {smtpclient.Answer{Remote: true, Code: 451, Enhanced: codeConfig, Text: "451 4.3.5 wrong settings"}, dsn.Unreachable},
+	} {
+		if got := lasting(test.answer); got != test.want {
+			t.Errorf("%s is cause %d, want %d", it, got, test.want)
+		}
+	}
+}
+
 func TestJudge(t *testing.T) {
 	now := time.Date(2026, 3, 4, 15, 0, 0, 0, time.UTC)
 	alice, carol := address(t, "alice@our.test"), address(t, "carol@far.test")

@@ -54,6 +54,8 @@ func (r Report) adviceOn(to Recipient) string {
 		return "Please reach the recipient in another way: that domain is set up wrongly."
 	case Returned:
 		return "Please ask your administrator why."
+	case Misconfigured:
+		return fmt.Sprintf("This is not about you or your message. Please show this report to the administrator of %s, who has to put that right; until then, reach the recipient in another way.", r.Hostname)
 	}
 	return "Please read what the server says; only the people who run it can change its mind."
 }

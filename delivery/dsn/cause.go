@@ -25,6 +25,7 @@ const (
 	Unfit             // the message can't be sent that way: size, 8-bit, UTF-8
 	Loop              // the domain's servers lead back to us
 	Returned          // our administrator returned it
+	Misconfigured     // our own settings are in the way, such as the password for a relay
 )
 
 // isRefusal reports whether the receiver's own words are the whole reason.
@@ -50,6 +51,8 @@ func (r Report) reason(to Recipient, several bool) string {
 		return fmt.Sprintf("the mail servers of %s lead back to this one", r.domain(to))
 	case Returned:
 		return "the administrator of this mail system returned it"
+	case Misconfigured:
+		return "this mail system is not set up to send it"
 	}
 	if to.Words == "" && to.Detail != "" {
 		return strings.TrimSuffix(to.Detail, ".")

@@ -128,6 +128,10 @@ func moreReports() map[string]Report {
 			to.Cause, to.Status, to.Words, to.Detail = NoTLS, [3]int{5, 4, 7}, "", "TLS with mx.there.test (192.0.2.1): the certificate has expired (MTA-STS policy of there.test)"
 			to.GivenUp, to.Since = true, now.Add(-120*time.Hour)
 		}),
+		"login": oneOf(func(_ *Report, to *Recipient) {
+			to.Cause, to.Status, to.Words, to.GivenUp, to.Since = Misconfigured, [3]int{5, 4, 7}, "", true, now.Add(-120*time.Hour)
+			to.Relay, to.Remote, to.Detail = "smart.our.test", "smart.our.test", "the login at the relay smart.our.test failed, refused: 535 5.7.8 bad credentials"
+		}),
 		"fullfordays": oneOf(func(_ *Report, to *Recipient) {
 			to.Cause, to.Status, to.Words, to.GivenUp, to.Since = Full, [3]int{5, 4, 7}, "452 4.2.2 Over quota", true, now.Add(-120*time.Hour)
 		}),
