@@ -11,21 +11,21 @@ type Cause uint8
 // The causes. The zero Cause is that the receiver refused the message, and
 // nothing tells why.
 const (
-	Refused     Cause = iota
-	Spam              // … for its content
-	Listed            // … because our server is on a blocklist, or has a bad name
-	Unproven          // … because SPF, DKIM or DMARC don't prove the sender
-	Forbidden         // … because the sender may not write there
-	TooMuch           // … because too much has come from us or the sender
-	NoAddress         // the address, or its domain, doesn't exist
-	Disabled          // the mailbox takes nothing
-	Full              // the mailbox is full
-	Unreachable       // no server could be reached, or none would answer
-	NoTLS             // the connection can't be protected as it must be
-	Unfit             // the message can't be sent that way: size, 8-bit, UTF-8
-	Loop              // the domain's servers lead back to us
-	Returned          // our administrator returned it
-	Misconfigured     // our own settings are in the way, such as the password for a relay
+	Refused       Cause = iota
+	Spam                // … for its content
+	Listed              // … because our server is on a blocklist, or has a bad name
+	Unproven            // … because SPF, DKIM or DMARC don't prove the sender
+	Forbidden           // … because the sender may not write there
+	TooMuch             // … because too much has come from us or the sender
+	NoAddress           // the address, or its domain, doesn't exist
+	Disabled            // the mailbox takes nothing
+	Full                // the mailbox is full
+	Unreachable         // no server could be reached, or none would answer
+	NoTLS               // the connection can't be protected as it must be
+	Unfit               // the message can't be sent that way: size, 8-bit, UTF-8
+	Loop                // the domain's servers lead back to us
+	Returned            // our administrator returned it
+	Misconfigured       // our own settings are in the way, such as the password for a relay
 )
 
 // isRefusal reports whether the receiver's own words are the whole reason.
