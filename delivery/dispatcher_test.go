@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -441,4 +442,28 @@ func TestFailedTLSIsInTheTrace(t *testing.T) {
 	if e.TLS != "none" || e.Outcome != "sent" || !strings.HasPrefix(e.Reason, "STARTTLS failed (") {
 		t.Errorf("the attempt is %+v", e)
 	}
+}
+
+// What the admin returns, while its report can't be written, waits like anything
+// else that can't be done.
+func TestReturnThatCannotBeWrittenWaits(t *testing.T) {
+	s := newSite(t)
+	s.Directory = unsureDirectory{}
+	id := s.put(letter, "bob@there.test")
+	if n, err := s.store.ReturnQueue(t.Context(), store.QueueFilter{}); n != 1 || err != nil {
+		t.Fatalf("%d returned, %v", n, err)
+	}
+	s.run()
+	s.await(id, store.Postponed, 1)
+	items := s.queue()
+	if len(items) != 1 || items[0].Attempts != 1 || time.Until(items[0].Due) < 30*time.Second {
+		t.Errorf("the queue is %+v", items)
+	}
+}
+
+// An unsureDirectory can't be read.
+type unsureDirectory struct{}
+
+func (unsureDirectory) Resolve(context.Context, mail.Address) (store.Resolution, error) {
+	return store.Resolution{}, errors.New("disk gone")
 }

@@ -80,6 +80,22 @@ func (c *claims) end(outcomes []store.Outcome) {
 	}
 }
 
+// onPaper returns which of some items were claimed as Paperwork.
+func (c *claims) onPaper(outcomes []store.Outcome) map[store.QueueID]bool {
+	c.eras.RLock()
+	defer c.eras.RUnlock()
+	var list map[store.QueueID]bool
+	for _, o := range outcomes {
+		if l := c.items[o.Item].lane; l != nil && l.lane.Class == store.Paperwork {
+			if list == nil {
+				list = make(map[store.QueueID]bool)
+			}
+			list[o.Item] = true
+		}
+	}
+	return list
+}
+
 // now returns the era.
 func (c *claims) now() int64 {
 	c.eras.RLock()

@@ -29,12 +29,13 @@ func (s *Store) Settle(ctx context.Context, settlement store.Settlement) error {
 		reports = append(reports, p)
 		weight += p.weight()
 	}
+	onPaper := s.claims.onPaper(settlement.Outcomes)
 	var unwanted []*pending
 	var lanes []store.LaneDue
 	err := s.write(ctx, weight, func(tx *tx) error {
 		unwanted, lanes = nil, nil // it may be a second attempt
 		for _, o := range settlement.Outcomes {
-			waiting, err := s.settle(tx, o)
+			waiting, err := s.settle(tx, o, onPaper[o.Item])
 			if err != nil {
 				return err
 			}
@@ -104,7 +105,7 @@ func (p *pending) applyReport(tx *tx) (kept bool, err error) {
 // settle records one outcome, and returns the lane in which the item waits now, if
 // it does. An item that is gone, because the admin cancelled it, keeps its events
 // all the same.
-func (s *Store) settle(tx *tx, o store.Outcome) ([]store.LaneDue, error) {
+func (s *Store) settle(tx *tx, o store.Outcome, onPaper bool) ([]store.LaneDue, error) {
 	if o.Result == store.Interrupted {
 		return lanesOf(tx, `id = ?`, o.Item)
 	}
@@ -119,7 +120,7 @@ func (s *Store) settle(tx *tx, o store.Outcome) ([]store.LaneDue, error) {
 	case store.Told:
 		return nil, removeItem(tx, o)
 	case store.Deferred:
-		return s.postpone(tx, o)
+		return s.postpone(tx, o, onPaper)
 	}
 	return nil, fmt.Errorf("outcome of queue item %d has no result", o.Item)
 }
@@ -138,12 +139,14 @@ func removeItem(tx *tx, o store.Outcome) error {
 	return listForReaping(tx, o.Message)
 }
 
-func (s *Store) postpone(tx *tx, o store.Outcome) ([]store.LaneDue, error) {
+// postpone has an item wait for its next round. What was cancelled while a server
+// was asked doesn't wait; what was to be returned and couldn't be, does.
+func (s *Store) postpone(tx *tx, o store.Outcome, onPaper bool) ([]store.LaneDue, error) {
 	_, err := tx.exec(`
 		UPDATE queue
-		SET due = IIF(cancel, due, ?), attempts = attempts + 1, class = MAX(class, 1),
+		SET due = IIF(cancel AND NOT ?, due, ?), attempts = attempts + 1, class = MAX(class, 1),
 			last_reply = ?, delayed = delayed OR ?
-		WHERE id = ?`, micros(o.Retry), o.Reply, o.Delayed, o.Item)
+		WHERE id = ?`, onPaper, micros(o.Retry), o.Reply, o.Delayed, o.Item)
 	if err != nil {
 		return nil, fmt.Errorf("postpone queue item: %w", err)
 	}
