@@ -224,6 +224,9 @@ func (w *world) step() {
 	case 13:
 		w.must(nil, w.ResumeDomain(ctx, domain))
 	case 14:
+		if !w.routes() {
+			break
+		}
 		w.must(w.AddRoute(ctx, store.Route{Domain: domain, Host: domainOf(r.IntN(len(w.places))), Port: 25}))
 	case 15:
 		w.must(nil, w.RemoveRoute(ctx, domain, store.For{}))
@@ -248,6 +251,9 @@ func (w *world) step() {
 		}
 	}
 }
+
+// routes reports whether several ways may lead to one place.
+func (w *world) routes() bool { return w.seed%2 == 1 }
 
 func (w *world) set(unruly, failing bool) {
 	w.mu.Lock()
@@ -432,6 +438,9 @@ func (w *world) count(p *place, n int) {
 	p.open += n
 	if w.open > modelConcurrency {
 		w.mistakes = append(w.mistakes, fmt.Sprintf("%d connections at once", w.open))
+	}
+	if p.open > modelPerDestination && !w.routes() {
+		w.mistakes = append(w.mistakes, fmt.Sprintf("%d connections to one destination", p.open))
 	}
 }
 
