@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,7 +58,20 @@ func (a *Admin) AddRoute(ctx context.Context, request AddRoute) (Route, error) {
 	case err != nil:
 		return Route{}, fmt.Errorf("add route: %w", err)
 	}
-	return routeOf(added), nil
+	return routeOf(added), a.hasten(ctx, added)
+}
+
+// hasten has mail tried at once that waits where a new route may help: that is
+// why routes are made.
+func (a *Admin) hasten(ctx context.Context, route store.Route) error {
+	filter := store.QueueFilter{Account: route.For.Account}
+	if route.Domain != store.AnyDomain {
+		filter.Domain = route.Domain
+	}
+	if _, err := a.Store.RetryQueue(ctx, filter); err != nil {
+		return fmt.Errorf("retry what waits for the new route: %w", err)
+	}
+	return nil
 }
 
 // Routes returns all routes by domain, of one domain the narrowest first.
@@ -73,7 +87,8 @@ func (a *Admin) Routes(ctx context.Context) ([]Route, error) {
 	return list, nil
 }
 
-// RemoveRoute removes a route. Mail that waits goes on without it.
+// RemoveRoute removes a route. Mail that waits goes on without it. Where it isn't
+// said whose route is meant, that is everybody's, or else the only one there is.
 func (a *Admin) RemoveRoute(ctx context.Context, request RemoveRoute) error {
 	domain, err := parseRouteDomain(request.Domain)
 	if err != nil {
@@ -85,9 +100,27 @@ func (a *Admin) RemoveRoute(ctx context.Context, request RemoveRoute) error {
 	}
 	err = a.Store.RemoveRoute(ctx, domain, whose)
 	switch {
+	case errors.Is(err, store.ErrNotFound) && request.From == "":
+		return a.removeOnly(ctx, domain)
 	case errors.Is(err, store.ErrNotFound):
 		return a.noRoute(ctx, domain, whose)
 	case err != nil:
+		return fmt.Errorf("remove route: %w", err)
+	}
+	return nil
+}
+
+// removeOnly removes the one route that there is for a domain.
+func (a *Admin) removeOnly(ctx context.Context, domain string) error {
+	routes, err := a.Store.Routes(ctx)
+	if err != nil {
+		return err
+	}
+	routes = slices.DeleteFunc(routes, func(r store.Route) bool { return r.Domain != domain })
+	if len(routes) != 1 {
+		return a.noRoute(ctx, domain, store.For{})
+	}
+	if err := a.Store.RemoveRoute(ctx, domain, routes[0].For); err != nil {
 		return fmt.Errorf("remove route: %w", err)
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"postroom/store"
 	"postroom/store/admin"
@@ -131,6 +132,8 @@ func TestRoutes(t *testing.T) {
 		{Domain: "a.example", Host: "relay.example:587", User: "u", Password: "hidden"},
 		{Domain: "a.example", Host: "other.example", From: "bob@example.org"},
 		{Domain: "b.example", Host: "other.example", From: "example.org"},
+		{Domain: "b.example", Host: "other.example", From: "bob@example.org"},
+		{Domain: "c.example", Host: "other.example", From: "example.org"},
 	} {
 		_, err := f.AddRoute(ctx, ask)
 		f.must(err)
@@ -145,18 +148,60 @@ func TestRoutes(t *testing.T) {
 		t.Errorf("the password is in %s", encoded)
 	}
 	want := `{"domain":"a.example","host":"relay.example","port":587,"tls":"must","auth":true,"user":"u","created":"2026-05-06T07:08:09Z"}`
-	if len(routes) != 3 || routes[0].From != "bob@example.org" || !strings.Contains(string(encoded), want) {
+	if len(routes) != 5 || routes[0].From != "bob@example.org" || !strings.Contains(string(encoded), want) {
 		t.Errorf("routes are %s, want %s", encoded, want)
 	}
 	err = f.RemoveRoute(ctx, admin.RemoveRoute{Domain: "b.example"})
-	f.fails(err, admin.NotFound, store.ErrNotFound, "There is no route for b.example. There is one for b.example from example.org: say which one is meant.")
+	f.fails(err, admin.NotFound, store.ErrNotFound, "There is no route for b.example. There is one for b.example from bob@example.org, and one for b.example from example.org: say which one is meant.")
 	err = f.RemoveRoute(ctx, admin.RemoveRoute{Domain: "*"})
 	f.fails(err, admin.NotFound, store.ErrNotFound, "There is no route for all domains (*).")
 	f.must(f.RemoveRoute(ctx, admin.RemoveRoute{Domain: "A.example"}))
+	f.must(f.RemoveRoute(ctx, admin.RemoveRoute{Domain: "c.example"})) // the only one
 	f.must(f.RemoveRoute(ctx, admin.RemoveRoute{Domain: "b.example", From: "example.org"}))
 	_, err = f.RemoveAccount(ctx, "bob@example.org")
 	f.must(err)
 	if routes, err := f.Routes(ctx); err != nil || len(routes) != 0 {
 		t.Errorf("routes are %+v, %v, want none", routes, err)
+	}
+}
+
+// Routes are made because mail waits.
+func TestNewRouteHastensWhatWaits(t *testing.T) {
+	f := newFixture(t)
+	f.fill()
+	ctx := t.Context()
+	f.accept("alice@example.org", 100, nil, "x@a.example", "y@b.example", "z@c.example")
+	f.accept("bob@example.org", 200, nil, "x@c.example")
+	items, err := f.store.Queue(ctx, store.QueueFilter{})
+	f.must(err)
+	var later store.Settlement
+	for _, i := range items {
+		later.Outcomes = append(later.Outcomes, store.Outcome{
+			Item: i.ID, Message: i.Message, Recipient: i.Recipient.Address, Result: store.Deferred, Retry: f.now.Add(time.Hour), Reply: "451 later",
+		})
+	}
+	f.must(f.store.Settle(ctx, later))
+	for _, step := range []struct {
+		it   string
+		ask  admin.AddRoute
+		want string // who waits still
+	}{
+		{"tries what is for its domain", admin.AddRoute{Domain: "a.example", Host: "relay.example"}, "y@b.example z@c.example x@c.example"},
+		{"tries what is from its account", admin.AddRoute{Domain: "c.example", Host: "relay.example", From: "bob@example.org"}, "y@b.example z@c.example"},
+		{"tries everything", admin.AddRoute{Domain: "*", Host: "relay.example"}, ""},
+	} {
+		_, err := f.AddRoute(ctx, step.ask)
+		f.must(err)
+		items, err := f.store.Queue(ctx, store.QueueFilter{})
+		f.must(err)
+		var waiting []string
+		for _, i := range items {
+			if i.Due.After(f.now) {
+				waiting = append(waiting, i.Recipient.Address.String())
+			}
+		}
+		if got := strings.Join(waiting, " "); got != step.want {
+			t.Errorf("it %s: %q wait still, want %q", step.it, got, step.want)
+		}
 	}
 }

@@ -20,6 +20,8 @@ func (s *Store) Trails(ctx context.Context, q store.TrailQuery) ([]store.Trail, 
 	if q.Limit <= 0 {
 		q.Limit = defaultTrails
 	}
+	// Who has just seen something happen finds it.
+	s.flushNotes(ctx)
 	ids, err := s.findTrails(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("find trails: %w", err)
