@@ -105,6 +105,9 @@ func (s *Store) changeItems(ctx context.Context, ids []store.QueueID, c queueCha
 	return n, nil
 }
 
+// removes reports whether messages may lose a reference.
+func (c queueChange) removes() bool { return strings.HasPrefix(c.statement, "DELETE") }
+
 // apply changes the items of a list, in JSON, as far as they are still as the
 // change wants them. It returns how many it has changed and in which lanes they
 // may be claimed now.
@@ -117,7 +120,7 @@ func (c queueChange) apply(tx *tx, list string, now int64) (n int64, lanes []sto
 				+ row_number() OVER (PARTITION BY message ORDER BY id),
 			?1, ?3, recipient, ''
 		FROM queue q`+selected, now, list, string(c.kind))
-	if err == nil && c.kind == store.Cancelled {
+	if err == nil && c.removes() {
 		_, err = tx.exec(`
 			INSERT OR IGNORE INTO reap (message)
 			SELECT message FROM queue WHERE id IN (SELECT value FROM json_each(?))`, list)
