@@ -87,7 +87,8 @@ func (r *run) over(j *job) bool {
 	if r.agenda.othersWait(j.serves) {
 		turn = guestTurn
 	}
-	return j.works >= maxTurnWorks || time.Since(j.started) >= turn
+	j.yields = j.works >= maxTurnWorks || time.Since(j.started) >= turn
+	return j.yields
 }
 
 // linger waits for news of work, and reports whether there may be some.
@@ -116,7 +117,9 @@ func (r *run) linger(j *job) bool {
 func (r *run) ended(j *job) { r.giveBack(r.leave(j)) }
 
 // leave takes a job off the board, and returns the work that the destination has
-// claimed and won't begin, since it sleeps: that waits with the rest of its mail.
+// claimed and won't begin: since it sleeps, or since the job's connection is for
+// others now. That waits with the rest of its mail; otherwise it would have the
+// next connection at once, before those who have waited.
 func (r *run) leave(j *job) (works []*work) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -131,7 +134,7 @@ func (r *run) leave(j *job) (works []*work) {
 		d.claiming = false
 	}
 	r.leaveGates(j)
-	if d = d.current(); d.jobs == 0 && d.asleep(r.d.Now()) {
+	if d = d.current(); d.jobs == 0 && (j.yields || d.asleep(r.d.Now())) {
 		works, d.waiting = d.waiting, nil
 	}
 	r.reopen(d)

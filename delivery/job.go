@@ -37,6 +37,7 @@ type job struct {
 	serves     identity // the sender of the last work
 	failures   int      // of the destination, as far as this job knows
 	connected  bool
+	yields     bool // its turn is over, and others wait
 	turnedAway bool // the server has enough of our connections; the job ends
 	gates      []*gate
 	guest      identity // in gates
