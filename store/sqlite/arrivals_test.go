@@ -133,6 +133,14 @@ func TestArrivalsAreClaimedOnce(t *testing.T) {
 		})
 	}
 	claiming.Wait()
+	for _, l := range s.Changes().Lanes { // the last look at each lane
+		if _, err := s.ClaimLane(t.Context(), store.LaneClaim{Lane: l.Lane, Now: s.now(), Works: 1, PerWork: 1, Together: func(store.Lane) bool { return true }}); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := len(s.arrivals.lanes); n != 0 {
+		t.Errorf("%d lanes are remembered that are empty", n)
+	}
 	if len(seen) != 2*senders*each || memory == 0 {
 		t.Errorf("%d items were claimed, want %d; %d claims could be served from memory", len(seen), 2*senders*each, memory)
 	}

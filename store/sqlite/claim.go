@@ -191,14 +191,14 @@ func (s *Store) claimFromQueue(b *batch) (store.Claimed, error) {
 	}
 	items := b.items()
 	s.claims.begin(items)
-	switch {
-	case c.Late != nil, c.Together != nil:
+	if c.Late != nil || c.Together != nil {
 		s.arrivals.wet(lanesOfItems(items)) // they may be there too
-	case calm && next.IsZero():
-		s.arrivals.dry(c.Lane, turn)
 	}
 	if c.Late == nil {
 		s.claims.pass(c.Lane, passed)
+	}
+	if c.Late == nil && calm && next.IsZero() {
+		s.arrivals.dry(c.Lane, turn)
 	}
 	return store.Claimed{Items: items, Next: next}, nil
 }
