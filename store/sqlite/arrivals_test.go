@@ -3,7 +3,9 @@ package sqlite
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -133,8 +135,8 @@ func TestArrivalsAreClaimedOnce(t *testing.T) {
 		})
 	}
 	claiming.Wait()
-	for _, l := range s.Changes().Lanes { // the last look at each lane
-		if _, err := s.ClaimLane(t.Context(), store.LaneClaim{Lane: l.Lane, Now: s.now(), Works: 1, PerWork: 1, Together: func(store.Lane) bool { return true }}); err != nil {
+	for _, l := range slices.Collect(maps.Keys(s.arrivals.lanes)) { // the last look at each lane
+		if _, err := s.ClaimLane(t.Context(), store.LaneClaim{Lane: l, Now: s.now(), Works: 1, PerWork: 1, Together: func(store.Lane) bool { return true }}); err != nil {
 			t.Error(err)
 		}
 	}
