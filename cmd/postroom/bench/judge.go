@@ -80,13 +80,18 @@ func (j *judge) judge(ctx context.Context) {
 	j.judgeEffort(outcome)
 }
 
+// collected returns how many messages were collected and deleted in the rounds
+// that are over.
+func (j *judge) collected() (n int) {
+	for _, m := range j.drops {
+		n += len(m.gone)
+	}
+	return n
+}
+
 // judgeEffort guards against a run that found nothing because nothing happened.
 func (j *judge) judgeEffort(outcome outcome) {
-	by := j.journal.tally(0).by
-	collected := 0
-	for _, m := range j.drops {
-		collected += len(m.gone)
-	}
+	by, collected := j.journal.tally(0).by, j.collected()
 	fmt.Fprintf(j.out, "%d collected and deleted, %d reports\n", collected, len(outcome.bounces))
 	if by[accepted] == 0 || collected == 0 || len(outcome.received) == 0 {
 		j.journal.blame("the run says nothing: %d accepted, %d collected, %d sent on; first refusal: %s", by[accepted], collected, len(outcome.received), outcome.refusal())
