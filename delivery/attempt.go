@@ -224,7 +224,9 @@ func (a *attempt) problem(err error, host string) {
 
 // send sends to all who have no answer yet, on the job's connection.
 func (a *attempt) send(ctx context.Context) {
-	a.withdraw(ctx)
+	if !a.withdraw(ctx) {
+		return
+	}
 	j, pending := a.job, a.pending()
 	if len(pending) == 0 {
 		return
@@ -282,9 +284,15 @@ func (a *attempt) message(items []int) smtpclient.Message {
 }
 
 // withdraw interrupts the items that are not to be sent any more: a claim may have
-// waited long for its turn.
-func (a *attempt) withdraw(ctx context.Context) {
-	a.interrupt(ctx, a.pending())
+// waited long for its turn. It reports false if that can't be found out: then
+// nothing is sent, since nobody could take it back.
+func (a *attempt) withdraw(ctx context.Context) bool {
+	if a.interrupt(ctx, a.pending()) {
+		return true
+	}
+	a.over, a.final = true, false
+	a.say("internal error, see the log", codeOurs)
+	return false
 }
 
 // spare interrupts those that have failed, but were withdrawn meanwhile: what
@@ -299,9 +307,11 @@ func (a *attempt) spare(ctx context.Context) {
 	a.interrupt(context.WithoutCancel(ctx), failed)
 }
 
-func (a *attempt) interrupt(ctx context.Context, items []int) {
+// interrupt interrupts those of some items that are withdrawn. It reports false
+// if the store can't tell.
+func (a *attempt) interrupt(ctx context.Context, items []int) bool {
 	if len(items) == 0 {
-		return
+		return true
 	}
 	var ids []store.QueueID
 	for _, i := range items {
@@ -316,4 +326,5 @@ func (a *attempt) interrupt(ctx context.Context, items []int) {
 			a.fates[i].result = store.Interrupted
 		}
 	}
+	return err == nil
 }
