@@ -162,8 +162,9 @@ func (s *session) accept(id store.MessageID, sp *spool, h header) error {
 		Body:     sp.reader(front, h.cut),
 		Size:     int64(len(front)) + sp.size - int64(h.cutSize()),
 		Accepted: s.event(store.Accepted),
-		Events:   append(s.mail.rejected, verdict.Events...),
+		Events:   s.mail.rejected,
 	}
+	a.Accepted.Checks = verdict.Checks
 	a.Authentic = verdict.Authentic
 	if s.submitting() {
 		a.Origin = store.FromAccount

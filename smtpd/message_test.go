@@ -359,7 +359,7 @@ func TestMessageChecks(t *testing.T) {
 				seen = *m
 				b, err := io.ReadAll(m.Open())
 				text = string(b)
-				return policy.Verdict{Results: []string{"spf=pass smtp.mailfrom=far.test"}, Events: []store.Event{{Kind: "spf"}}}, err
+				return policy.Verdict{Results: []string{"spf=pass smtp.mailfrom=far.test"}, Checks: []store.CheckResult{{Check: "spf", Result: "pass"}}}, err
 			}},
 			{Name: "spam", Judge: func(_ context.Context, c policy.Client, m *policy.Message) (policy.Verdict, error) {
 				v := policy.Verdict{Results: []string{"x-spam=no"}, Fields: []string{"X-Spam: no\r\n"}}
@@ -379,8 +379,8 @@ func TestMessageChecks(t *testing.T) {
 	if !strings.HasPrefix(k.text, want) {
 		t.Errorf("got %q", k.text)
 	}
-	if len(k.Events) != 1 || k.Events[0].Kind != "spf" {
-		t.Errorf("events: %+v", k.Events)
+	if got := k.Accepted.Checks; len(got) != 1 || got[0].Result != "pass" {
+		t.Errorf("accepted with checks %+v", got)
 	}
 	if text != "From: Bücher <a@b.test>, c@d.test\r\n\r\ntext\r\n" || len(seen.From) != 2 || seen.Size != int64(len(text)) {
 		t.Errorf("the check saw %+v and %q", seen, text)
@@ -389,7 +389,7 @@ func TestMessageChecks(t *testing.T) {
 	c.within("alice@example.test")
 	c.send("Subject: cheap\r\n\r\n.\r\n")
 	c.expect("550 5.7.1 Spam")
-	if r := h.mail.refusals(); len(r) != 1 || r[0].Events[0].Reason != "spam: too cheap" {
+	if r := h.mail.refusals(); len(r) != 1 || r[0].Events[0].Reason != "spam: too cheap" || len(r[0].Events[0].Checks) != 1 {
 		t.Errorf("refusals: %+v", r)
 	}
 }

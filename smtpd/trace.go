@@ -62,6 +62,14 @@ func reasonOf(err error) string {
 	return err.Error()
 }
 
+// checksOf returns what was found out by the checks of which one has objected.
+func checksOf(err error) []store.CheckResult {
+	if o, ok := errors.AsType[objection](err); ok {
+		return o.Checks
+	}
+	return nil
+}
+
 // isSyntax reports answers to what isn't mail at all, which nobody looks for.
 func isSyntax(answer mail.Status) bool {
 	return answer.Code/10 == 50 || answer == statusUnknownParam
@@ -82,7 +90,9 @@ func (s *session) rejectRecipient(address mail.Address, err error) {
 	if isSyntax(answer) || len(s.mail.rejected) >= maxRefusals {
 		return
 	}
-	s.mail.rejected = append(s.mail.rejected, s.rejection(address.String(), answer, reasonOf(err)))
+	e := s.rejection(address.String(), answer, reasonOf(err))
+	e.Checks = checksOf(err)
+	s.mail.rejected = append(s.mail.rejected, e)
 }
 
 // refuse hands a refusal to the trace. One session can fill only so much of it.
@@ -108,7 +118,9 @@ func (s *session) refuseMessage(id store.MessageID, headerID string, err error) 
 	for _, to := range s.mail.recipients {
 		r.To = append(r.To, to.Address.String())
 	}
-	r.Events = append(s.mail.rejected, s.rejection("", statusFor(err), reasonOf(err)))
+	rejection := s.rejection("", statusFor(err), reasonOf(err))
+	rejection.Checks = checksOf(err)
+	r.Events = append(s.mail.rejected, rejection)
 	s.mail.rejected = nil
 	s.Server.Mail.Refused(r)
 }

@@ -28,9 +28,19 @@ type Event struct {
 	Outcome     string     `json:"outcome,omitempty"` // of an attempt: "sent", "deferred", "failed"; reported: "delivered", "relayed", "expanded"
 	Next        *time.Time `json:"next,omitempty"`    // deferred, queued: when it is tried again
 
+	// Checks is what the checks of a message found out: accepted, rejected.
+	Checks []CheckResult `json:"checks,omitempty"`
+
 	Via    string     `json:"via,omitempty"`    // queued: the alias that led to the recipient
 	Reason string     `json:"reason,omitempty"` // in words, for the admin
 	Report *MessageID `json:"report,omitempty"` // bounced, delayed: the report; of a report's "accepted": what it is about
+}
+
+// A CheckResult is what one check makes of a message.
+type CheckResult struct {
+	Check  string `json:"check"`            // "spf", "dkim", "dmarc", "blocklist", "list" …
+	Result string `json:"result"`           // the method's own word, "pass"; "listed", "allowed"
+	Detail string `json:"detail,omitempty"` // in words, for the admin
 }
 
 // A Kind is the name of an event.

@@ -31,7 +31,7 @@ type Config struct {
 
 // A ListenConfig holds the addresses of each service; none turns it off.
 type ListenConfig struct {
-	SMTP, Submission, Submissions, POP3, POP3S, Web, Metrics []string
+	SMTP, Submission, Submissions, POP3, POP3S, Web, HTTP, HTTPS, Metrics []string
 
 	ProxyTrusted []netip.Prefix
 }
@@ -41,6 +41,10 @@ type ListenConfig struct {
 type TLSConfig struct {
 	Cert, Key string
 	ACME      bool
+
+	ACMEEmail, ACMEDirectory, ACMERoots   string
+	ACMEDNS, ACMETSIGName, ACMETSIGSecret string // DNS-01 by RFC 2136
+	MTASTS                                string // off, testing, enforce
 }
 
 // An SMTPConfig limits what SMTP clients may do.
@@ -51,17 +55,23 @@ type SMTPConfig struct {
 	MaxConnections           int
 	MaxConnectionsPerAddress int
 	IdleTimeout              time.Duration
+	BannerDelay              time.Duration
+	ConnectionsPerMinute     int // from one address
+	MessagesPerMinute        int // from one address
 }
 
 // An InboundConfig says how mail from other servers is checked.
 type InboundConfig struct {
 	Blocklists, DomainBlocklists []string
+	BlocklistsNeeded             int
 	SPF, DMARC                   string // off, mark, enforce
+	DKIM                         string // off, mark
+	OwnDomains                   string // off, enforce
 	Greylist                     bool
 }
 
 // An AuthConfig says how users log in.
-type AuthConfig struct{ RequireTLS, SCRAM bool }
+type AuthConfig struct{ RequireTLS, SCRAM, BlockGuessers bool }
 
 // A DNSConfig names the servers to ask; none means the system's.
 type DNSConfig struct{ Servers []string }
@@ -76,10 +86,15 @@ type DeliveryConfig struct {
 	FallbackRelay, Smarthost       string        // host:port
 	ConnectTimeout, CommandTimeout time.Duration
 	Concurrency, PerDestination    int
+	DKIM                           bool // sign what leaves
 }
 
-// A LimitsConfig holds what an account may send unless it has limits of its own.
-type LimitsConfig struct{ MessagesPerHour, RecipientsPerDay int }
+// A LimitsConfig holds what an account, all accounts of a domain and the whole
+// server may send, unless they have limits of their own. Zero is no limit.
+type LimitsConfig struct{ Account, Domain, Server AllowanceConfig }
+
+// An AllowanceConfig are the limits of one scope.
+type AllowanceConfig struct{ MessagesPerHour, MessagesPerDay, RecipientsPerHour, RecipientsPerDay int }
 
 // A TraceConfig says how long the trace is kept.
 type TraceConfig struct {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -32,7 +33,7 @@ func sections(c *Config) []section {
 		{"auth", "How users log in.", authKeys(c)},
 		{"dns", "", dnsKeys(c)},
 		{"delivery", "Mail to other servers.", deliveryKeys(c)},
-		{"limits", "What an account may send; an account or a domain can have its own limits, or none.", limitsKeys(c)},
+		{"limits", "How much may be sent to other servers; an account, a domain and the server can have limits of their own, or none.", limitsKeys(c)},
 		{"trace", "How long it is remembered what became of each message.", traceKeys(c)},
 		{"web", "The web page.", webKeys(c)},
 	}
@@ -55,6 +56,8 @@ func listenKeys(c *Config) []key {
 		{"listen.pop3", addresses(&l.POP3), "Collecting mail: STLS, then log in."},
 		{"listen.pop3s", addresses(&l.POP3S), "The same, with TLS from the first byte."},
 		{"listen.web", addresses(&l.Web), "The web page, without TLS: put a proxy with TLS in front before you open it to the network."},
+		{"listen.http", addresses(&l.HTTP), "Port 80, for what must be found there without TLS: the certificate authority's challenges and the settings of mail programs. Everything else is sent on to listen.https."},
+		{"listen.https", addresses(&l.HTTPS), "The web page with TLS, the domains' MTA-STS policies, the settings of mail programs."},
 		{"listen.metrics", addresses(&l.Metrics), "Prometheus text at /metrics, and /healthz and /readyz."},
 		{"listen.proxy_trusted", networks(&l.ProxyTrusted), "Networks whose mail connections must open with a PROXY header (v1 or v2) within 5 s; nobody else's may."},
 	}
@@ -64,7 +67,14 @@ func tlsKeys(c *Config) []key {
 	return []key{
 		{"tls.cert", textValue{p: &c.TLS.Cert}, "A file with the certificate and its chain, in PEM. Read again at SIGHUP."},
 		{"tls.key", textValue{p: &c.TLS.Key}, "The file with its key, in PEM."},
-		{"tls.acme", switchValue{&c.TLS.ACME}, "Where no files are given, get the certificate from Let's Encrypt. Still to come: until then the self-signed one is used."},
+		{"tls.acme", switchValue{&c.TLS.ACME}, "Where no files are given, get certificates from a certificate authority, and renew them. It must reach us at listen.http on port 80 or listen.https on port 443, or else tls.acme_dns must be set. Until there is one, the self-signed one is used."},
+		{"tls.acme_email", textValue{p: &c.TLS.ACMEEmail}, "Where the certificate authority writes to when something is wrong; may be empty."},
+		{"tls.acme_directory", textValue{p: &c.TLS.ACMEDirectory}, "The certificate authority's directory; empty: Let's Encrypt."},
+		{"tls.acme_roots", textValue{p: &c.TLS.ACMERoots}, "A file with the roots to trust when speaking to it, in PEM; empty: the system's. For an authority of your own."},
+		{"tls.acme_dns", textValue{p: &c.TLS.ACMEDNS, check: checkHostPort}, `"host:port" of a DNS server that takes updates (RFC 2136): challenges are answered there (DNS-01), no port has to be open.`},
+		{"tls.acme_tsig_name", textValue{p: &c.TLS.ACMETSIGName}, "The name of the key (TSIG, hmac-sha256) for these updates."},
+		{"tls.acme_tsig_secret", textValue{p: &c.TLS.ACMETSIGSecret}, "The key itself, in base64."},
+		{"tls.mta_sts", choiceValue{p: &c.TLS.MTASTS, from: []string{"off", "testing", "enforce"}}, "The mode of the policies that listen.https serves for our domains (RFC 8461)."},
 	}
 }
 
@@ -76,6 +86,9 @@ func smtpKeys(c *Config) []key {
 		{"smtp.auth", switchValue{&s.Auth}, "Offer AUTH on port 25 too (after STARTTLS), for old clients."},
 		{"smtp.max_connections", countValue{&s.MaxConnections, 1, math.MaxInt32}, "Over it: 421."},
 		{"smtp.max_connections_per_address", countValue{&s.MaxConnectionsPerAddress, 1, math.MaxInt32}, "From one client address, loopback aside. Over it: 421."},
+		{"smtp.connections_per_minute", countValue{&s.ConnectionsPerMinute, 0, math.MaxInt32}, "From one client address, loopback aside; four times as many from its /24 or /64. Over it: 421. 0: any number."},
+		{"smtp.messages_per_minute", countValue{&s.MessagesPerMinute, 0, math.MaxInt32}, "Messages to port 25 from one client address, loopback aside; four times as many from its /24 or /64. Over it: 450. 0: any number."},
+		{"smtp.banner_delay", durationValue{p: &s.BannerDelay}, "Let clients of port 25 wait so long for our greeting, loopback aside; who speaks before it is refused (554)."},
 		{"smtp.idle_timeout", durationValue{p: &s.IdleTimeout, least: time.Second}, "No byte for so long: 421 and closed, in the middle of a message too."},
 	}
 }
@@ -83,10 +96,13 @@ func smtpKeys(c *Config) []key {
 func inboundKeys(c *Config) []key {
 	in, modes := &c.Inbound, []string{"off", "mark", "enforce"}
 	return []key{
-		{"inbound.blocklists", zones(&in.Blocklists), `DNS zones asked for the client's address (RFC 5782), such as "zen.spamhaus.org". Still to come.`},
-		{"inbound.domain_blocklists", zones(&in.DomainBlocklists), "DNS zones asked for the domains of EHLO, MAIL FROM and the header From. Still to come."},
-		{"inbound.spf", choiceValue{p: &in.SPF, from: modes}, "off, mark (Authentication-Results) or enforce (a hard fail is refused, 550 5.7.23). So far it is only looked at for mail that is forwarded, to know whether its sender may be told of a failure."},
-		{"inbound.dmarc", choiceValue{p: &in.DMARC, from: modes}, "off, mark or enforce (the owner's p=reject is obeyed, 550 5.7.1). Still to come."},
+		{"inbound.blocklists", zones(&in.Blocklists), `DNS zones asked for the client's address (RFC 5782), such as "zen.spamhaus.org". Listed: 550 at RCPT.`},
+		{"inbound.domain_blocklists", zones(&in.DomainBlocklists), "DNS zones asked for the domains of EHLO, MAIL FROM and the header From. Listed: 550."},
+		{"inbound.blocklists_needed", countValue{&in.BlocklistsNeeded, 1, 100}, "How many of the blocklists must have an address before it is refused."},
+		{"inbound.spf", choiceValue{p: &in.SPF, from: modes}, "off, mark (Authentication-Results) or enforce (a hard fail is refused, 550 5.7.23)."},
+		{"inbound.dkim", choiceValue{p: &in.DKIM, from: []string{"off", "mark"}}, "off or mark. DMARC needs it."},
+		{"inbound.dmarc", choiceValue{p: &in.DMARC, from: modes}, "off, mark or enforce (the owner's p=reject is obeyed, 550 5.7.1; p=quarantine gets X-Spam: yes). RFC 9989."},
+		{"inbound.own_domains", choiceValue{p: &in.OwnDomains, from: []string{"off", "enforce"}}, "off or enforce: who hasn't logged in and says to be of a domain of ours must pass its SPF, or is refused (550 5.7.1). Needs spf."},
 		{"inbound.greylist", switchValue{&in.Greylist}, "Put off the first mail of a server that we don't know. Still to come."},
 	}
 }
@@ -95,6 +111,7 @@ func authKeys(c *Config) []key {
 	return []key{
 		{"auth.require_tls", switchValue{&c.Auth.RequireTLS}, "false only for tests and trusted networks: passwords without TLS."},
 		{"auth.scram", switchValue{&c.Auth.SCRAM}, "SCRAM-SHA-256 too, for passwords set from then on. Its stored keys resist a thief of the database less than argon2id."},
+		{"auth.block_guessers", switchValue{&c.Auth.BlockGuessers}, "Slow down addresses that guess passwords, then keep them from logging in for a while."},
 	}
 }
 
@@ -119,13 +136,26 @@ func deliveryKeys(c *Config) []key {
 		{"delivery.command_timeout", durationValue{p: &d.CommandTimeout, least: time.Millisecond}, "For each answer (RFC 5321 4.5.3.2)."},
 		{"delivery.concurrency", countValue{&d.Concurrency, 1, math.MaxInt32}, "Outgoing connections in all."},
 		{"delivery.per_destination", countValue{&d.PerDestination, 1, math.MaxInt32}, "Outgoing connections to one destination."},
+		{"delivery.dkim", switchValue{&d.DKIM}, "Sign what our own users send with the keys of their domain."},
 	}
 }
 
 func limitsKeys(c *Config) []key {
+	l := &c.Limits
+	return slices.Concat(
+		allowanceKeys("limits.", &l.Account, "one account"),
+		allowanceKeys("limits.domain_", &l.Domain, "all accounts of one domain"),
+		allowanceKeys("limits.server_", &l.Server, "all accounts"),
+	)
+}
+
+// allowanceKeys returns the limits of one scope.
+func allowanceKeys(prefix string, a *AllowanceConfig, whose string) []key {
 	return []key{
-		{"limits.messages_per_hour", countValue{&c.Limits.MessagesPerHour, 1, math.MaxInt32}, "Messages of one account. Still to come."},
-		{"limits.recipients_per_day", countValue{&c.Limits.RecipientsPerDay, 1, math.MaxInt32}, "Recipients of one account. Still to come."},
+		{prefix + "messages_per_hour", countValue{&a.MessagesPerHour, 0, math.MaxInt32}, "Messages of " + whose + " to other servers within an hour. Over it: 450. 0: any number."},
+		{prefix + "messages_per_day", countValue{&a.MessagesPerDay, 0, math.MaxInt32}, "The same within a day."},
+		{prefix + "recipients_per_hour", countValue{&a.RecipientsPerHour, 0, math.MaxInt32}, "Recipients at other servers within an hour, of " + whose + "."},
+		{prefix + "recipients_per_day", countValue{&a.RecipientsPerDay, 0, math.MaxInt32}, "The same within a day."},
 	}
 }
 
@@ -163,9 +193,12 @@ func defaults() *Config {
 			MaxConnections:           2000,
 			MaxConnectionsPerAddress: 50,
 			IdleTimeout:              5 * time.Minute,
+			ConnectionsPerMinute:     120,
+			MessagesPerMinute:        600,
 		},
-		Inbound: InboundConfig{SPF: "mark", DMARC: "enforce"},
-		Auth:    AuthConfig{RequireTLS: true},
+		TLS:     TLSConfig{MTASTS: "testing"},
+		Inbound: InboundConfig{BlocklistsNeeded: 1, SPF: "mark", DKIM: "mark", DMARC: "enforce", OwnDomains: "enforce"},
+		Auth:    AuthConfig{RequireTLS: true, BlockGuessers: true},
 		Delivery: DeliveryConfig{
 			Port: 25,
 			Retry: []time.Duration{
@@ -178,8 +211,9 @@ func defaults() *Config {
 			CommandTimeout: 5 * time.Minute,
 			Concurrency:    100,
 			PerDestination: 5,
+			DKIM:           true,
 		},
-		Limits: LimitsConfig{MessagesPerHour: 100, RecipientsPerDay: 1000},
+		Limits: LimitsConfig{Account: AllowanceConfig{MessagesPerHour: 100, RecipientsPerDay: 1000}},
 		Trace:  TraceConfig{Keep: 90 * day, RejectedKeep: 7 * day, RejectedMax: 1000000},
 	}
 }
@@ -207,7 +241,8 @@ func localDefaults() *Config {
 	}
 	// Checks that need DNS have nobody to ask, and the dialer keeps what is
 	// delivered on loopback, which here is where all hosts are.
-	c.Inbound.SPF, c.Inbound.DMARC = "off", "off"
+	c.Inbound.SPF, c.Inbound.DKIM, c.Inbound.DMARC, c.Inbound.OwnDomains = "off", "off", "off", "off"
 	c.Delivery.PrivateDestinations = true
+	c.TLS.MTASTS = "off"
 	return c
 }

@@ -35,10 +35,15 @@ type Verdict struct {
 	// What a check found out, whether it objects or not. A chain gathers these
 	// from all the checks it asked.
 
-	Results []string      // for Authentication-Results, without its semicolon: "spf=pass smtp.mailfrom=example.org"
-	Fields  []string      // whole header fields for the front of the message, each with its CRLF
-	Events  []store.Event // for the trace of the message
-	Delay   time.Duration // a Connection check: greet the client only after this long
+	Results []string            // for Authentication-Results, without its semicolon: "spf=pass smtp.mailfrom=example.org"
+	Fields  []string            // whole header fields for the front of the message, each with its CRLF
+	Checks  []store.CheckResult // for the trace, of a message that is taken or refused
+	Delay   time.Duration       // a Connection check: greet the client only after this long
+
+	// Allowed is set by the admin's own list: from then on no check of the chain
+	// objects, and none is in the way that can't tell; what they would have said is
+	// only noted.
+	Allowed bool
 
 	Authentic bool // the envelope's sender is proven: the client may send in the name of its domain
 }
@@ -70,6 +75,9 @@ func (chain Chain[T]) Judge(ctx context.Context, client Client, step T) (Verdict
 	for _, check := range chain {
 		v, err := check.Judge(ctx, client, step)
 		found.gather(v)
+		if found.Allowed {
+			continue
+		}
 		if err != nil || !v.Pass() {
 			found.Answer, found.Reason, found.Check = v.Answer, v.Reason, check.Name
 			return found, err
@@ -81,8 +89,9 @@ func (chain Chain[T]) Judge(ctx context.Context, client Client, step T) (Verdict
 func (v *Verdict) gather(next Verdict) {
 	v.Results = append(v.Results, next.Results...)
 	v.Fields = append(v.Fields, next.Fields...)
-	v.Events = append(v.Events, next.Events...)
+	v.Checks = append(v.Checks, next.Checks...)
 	v.Delay = max(v.Delay, next.Delay)
+	v.Allowed = v.Allowed || next.Allowed
 	v.Authentic = v.Authentic || next.Authentic
 }
 

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"time"
 
 	"postroom/store"
@@ -24,7 +25,7 @@ func encodeEvents(events []store.Event) ([]eventRow, error) {
 	for i, e := range events {
 		row := eventRow{at: micros(e.Time), kind: e.Kind, recipient: e.Recipient}
 		e.Time, e.Kind, e.Recipient = time.Time{}, "", ""
-		if (e != store.Event{}) {
+		if !reflect.ValueOf(e).IsZero() {
 			detail, err := json.Marshal(e)
 			if err != nil {
 				return nil, fmt.Errorf("encode event: %w", err)

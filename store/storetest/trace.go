@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"reflect"
 	"slices"
 	"testing"
 
@@ -55,7 +56,7 @@ func traces(t *testing.T, f *fixture) {
 	if !got.Time.Equal(accepted.Time) {
 		t.Errorf("accepted at %v, want %v", got.Time, accepted.Time)
 	}
-	if got.Time = accepted.Time; got != accepted {
+	if got.Time = accepted.Time; !reflect.DeepEqual(got, accepted) {
 		t.Errorf("accepted is %+v, want %+v", got, accepted)
 	}
 	if e := trail.Events[4]; e.Account != "alice@example.org" || e.Client != "192.0.2.2" {
