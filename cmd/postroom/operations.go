@@ -69,6 +69,8 @@ func operations(a *admin.Admin, ready func() error) http.Handler {
 	handle(mux, "alias/list", plain(a.Aliases))
 	handle(mux, "alias/remove", func(ctx context.Context, r nameRequest) (admin.Alias, error) { return a.RemoveAlias(ctx, r.Name) })
 
+	handle(mux, "certificate/list", plain(a.Certificates))
+
 	handleWays(mux, a)
 	handleQueue(mux, a)
 

@@ -72,7 +72,7 @@ type Store interface {
 	Accept(ctx context.Context, a store.Acceptance) error
 }
 
-// An Admin carries the operations out. All its fields are needed but the last two.
+// An Admin carries the operations out. All its fields are needed but OwnAddress and those after it.
 // It may be used by many goroutines at once.
 type Admin struct {
 	Store Store
@@ -85,4 +85,6 @@ type Admin struct {
 	// Leading returns a function that names where the mail of a lane goes: the
 	// Destination of a store.Health. Nil: the recipients' domain.
 	Leading func(store.Ways) func(store.Lane) string
+	// Shown tells which certificates the services show. Nil: none.
+	Shown func(context.Context) ([]Certificate, error)
 }
