@@ -31,6 +31,9 @@ type network struct {
 type names interface {
 	delivery.Resolver
 	LookupTXT(ctx context.Context, name string) ([]string, error)
+	LookupAddr(ctx context.Context, addr string) ([]string, error)
+	LookupCNAME(ctx context.Context, name string) (string, error)
+	LookupSRV(ctx context.Context, name string) ([]*net.SRV, error)
 	LookupTLSA(ctx context.Context, name string) ([]dns.TLSA, bool, error)
 	AuthenticMX(ctx context.Context, domain string) ([]*net.MX, bool, error)
 	AuthenticNetIP(ctx context.Context, host string) ([]netip.Addr, string, bool, error)
@@ -101,6 +104,18 @@ func (offlineNames) LookupNetIP(context.Context, string, string) ([]netip.Addr, 
 }
 
 func (offlineNames) LookupTXT(context.Context, string) ([]string, error) {
+	return nil, delivery.ErrOffline
+}
+
+func (offlineNames) LookupAddr(context.Context, string) ([]string, error) {
+	return nil, delivery.ErrOffline
+}
+
+func (offlineNames) LookupCNAME(context.Context, string) (string, error) {
+	return "", delivery.ErrOffline
+}
+
+func (offlineNames) LookupSRV(context.Context, string) ([]*net.SRV, error) {
 	return nil, delivery.ErrOffline
 }
 

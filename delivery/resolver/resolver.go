@@ -25,8 +25,8 @@ const (
 //
 // Every error is a *net.DNSError: with IsNotFound if the name doesn't exist
 // (NXDOMAIN), with IsTemporary if that couldn't be found out. A name that exists
-// but has no such records gives an empty list and no error. The methods with the
-// names of *net.Resolver's can stand in for them.
+// but has no such records gives an empty list and no error. LookupMX, LookupNetIP,
+// LookupTXT and LookupAddr can stand in for *net.Resolver's.
 //
 // Authentic means that the server has validated the answer and every alias on
 // the way to it (DNSSEC), and that the server is on this machine: from anywhere
