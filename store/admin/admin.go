@@ -67,6 +67,11 @@ type Store interface {
 	Counts(ctx context.Context) (store.Counts, error)
 	Backup(ctx context.Context, file string, progress func(done, total int64)) error
 
+	SetAccess(ctx context.Context, e store.AccessEntry) (before store.AccessEntry, err error)
+	AccessEntries(ctx context.Context) ([]store.AccessEntry, error)
+	RemoveAccess(ctx context.Context, what string, action store.AccessAction) error
+	Concerns(ctx context.Context) ([]store.Concern, error)
+
 	QuotaNotices(ctx context.Context) ([]store.QuotaNotice, error)
 	NewMessageID() store.MessageID
 	Accept(ctx context.Context, a store.Acceptance) error
@@ -87,4 +92,7 @@ type Admin struct {
 	Leading func(store.Ways) func(store.Lane) string
 	// Shown tells which certificates the services show. Nil: none.
 	Shown func(context.Context) ([]Certificate, error)
+	// Checks carries out what is asked about mail that might come. Nil: nobody can
+	// ask.
+	Checks Checker
 }

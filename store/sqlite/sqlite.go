@@ -60,6 +60,7 @@ type Store struct {
 
 	usage     usage          // how full each maildrop is
 	directory directoryCache // answers about addresses
+	access    access         // the admin's own lists
 	claims    claims
 	paused    lockedSet[string]
 	suspended lockedSet[store.AccountID] // disabled accounts
@@ -174,6 +175,9 @@ func (s *Store) begin(ctx context.Context) error {
 		return err
 	}
 	if err := errors.Join(s.loadPaused(), s.loadSuspended()); err != nil {
+		return err
+	}
+	if err := s.loadAccess(ctx); err != nil {
 		return err
 	}
 	lanes, err := s.allLanes()
