@@ -29,6 +29,9 @@ type commands struct {
 	Source sourceCmd `cmd:"" group:"mail" help:"Addresses of this machine that mail leaves from."`
 	Trace  traceCmd  `cmd:"" group:"mail" help:"The whole way of a message."`
 
+	Check checkCmd `cmd:"" group:"mail" help:"What would become of mail that might come? SPF, DKIM, DMARC, your own lists."`
+	Login loginCmd `cmd:"" group:"people" help:"Who guessed passwords, and may not log in for a while."`
+
 	Backup  backupCmd  `cmd:"" group:"data" help:"Copy everything into one file while the server runs."`
 	Restore restoreCmd `cmd:"" group:"data" help:"Begin an empty data folder with a backup."`
 

@@ -73,6 +73,7 @@ func operations(a *admin.Admin, ready func() error) http.Handler {
 
 	handleWays(mux, a)
 	handleQueue(mux, a)
+	handleChecks(mux, a)
 
 	handle(mux, "trace", func(ctx context.Context, r textRequest) ([]store.Trail, error) { return a.Trace(ctx, r.Text) })
 	mux.HandleFunc("POST /backup", func(w http.ResponseWriter, r *http.Request) { serveBackup(w, r, a) })
@@ -87,6 +88,19 @@ func handleWays(mux *http.ServeMux, a *admin.Admin) {
 	handle(mux, "source/add", a.AddSource)
 	handle(mux, "source/list", plain(a.Sources))
 	handle(mux, "source/remove", act(a.RemoveSource))
+}
+
+// handleChecks adds the operations on mail that might come, and on who guesses
+// passwords.
+func handleChecks(mux *http.ServeMux, a *admin.Admin) {
+	handle(mux, "check/spf", a.CheckSPF)
+	handle(mux, "check/dkim", a.CheckDKIM)
+	handle(mux, "check/dmarc", a.CheckDMARC)
+	handle(mux, "check/message", a.CheckMessage)
+	handle(mux, "login/blocks", plain(a.LoginBlocks))
+	handle(mux, "login/forgive", func(ctx context.Context, r nameRequest) ([]admin.LoginBlock, error) {
+		return a.ForgiveLogins(ctx, r.Name)
+	})
 }
 
 // handleQueue adds the operations on what waits.
