@@ -127,6 +127,19 @@ func (h *header) field(b, name []byte, whole span, value int, rule headerRule) {
 	}
 }
 
+// authors returns the addresses of all fields From, nil if one can't be read. b is
+// what the header was read from.
+func (h *header) authors(b []byte) (list []mail.Address) {
+	for _, f := range h.from {
+		found, err := addresses(b[f.from:f.to])
+		if err != nil {
+			return nil
+		}
+		list = append(list, found...)
+	}
+	return list
+}
+
 // cutSize returns how many octets are taken away.
 func (h *header) cutSize() (n int) {
 	for _, s := range h.cut {

@@ -185,23 +185,17 @@ func (s *session) judgeMessage(id store.MessageID, sp *spool, h header) (policy.
 		return policy.Verdict{}, nil
 	}
 	m := &policy.Message{
-		ID:       id,
-		Envelope: s.mail.envelope,
-		Forwards: s.mail.forwards(),
-		Header:   sp.head[:h.size],
-		Size:     sp.size,
-		Open:     func() io.Reader { return sp.reader(nil, nil) },
+		ID:         id,
+		Envelope:   s.mail.envelope,
+		Forwards:   s.mail.forwards(),
+		Header:     sp.head[:h.size],
+		From:       h.authors(sp.head),
+		FromFields: len(h.from),
+		Size:       sp.size,
+		Open:       func() io.Reader { return sp.reader(nil, nil) },
 	}
 	for _, r := range s.mail.recipients {
 		m.Recipients = append(m.Recipients, r.Address)
-	}
-	for _, f := range h.from {
-		found, err := addresses(sp.head[f.from:f.to])
-		if err != nil {
-			m.From = nil
-			break
-		}
-		m.From = append(m.From, found...)
 	}
 	return ask(s, s.Rules.Message, m)
 }

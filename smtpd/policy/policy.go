@@ -109,9 +109,11 @@ type Message struct {
 	Recipients []mail.Address
 	Forwards   bool             // an alias leads one of them to another server
 	Header     []byte           // as it came, every line with CRLF; only read it
-	From       []mail.Address   // the addresses of the field From; nil if it can't be read
+	From       []mail.Address   // the addresses of the fields From; nil if they can't be read
+	FromFields int              // how many fields From there are
 	Size       int64            // octets as they came
 	Open       func() io.Reader // the message as it came, header and all, anew each time
+	Explain    *Explanation     // for the admin who asks; nil for mail on its way
 }
 
 // Rules are the chains one listener applies, one per step. The listener for
