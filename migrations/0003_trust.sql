@@ -47,6 +47,9 @@ CREATE TABLE allowance_notice (
   PRIMARY KEY (scope, owner)
 ) STRICT, WITHOUT ROWID;
 
+-- What we have written ourselves, which is signed.
+ALTER TABLE message ADD COLUMN ours INTEGER NOT NULL DEFAULT 0;
+
 CREATE TABLE dkim_key (
   id        INTEGER PRIMARY KEY AUTOINCREMENT,
   domain    INTEGER NOT NULL REFERENCES domain (id) ON DELETE CASCADE,

@@ -1,6 +1,10 @@
 package store
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // A DKIMKey signs a domain's mail (RFC 6376). Of those of a domain with the same
 // algorithm one signs at a time: the one with the latest Since that has come and no
@@ -19,4 +23,24 @@ type DKIMKey struct {
 // Signs reports whether mail may be signed with the key.
 func (k DKIMKey) Signs(now time.Time) bool {
 	return !k.Since.IsZero() && !now.Before(k.Since) && (k.Until.IsZero() || now.Before(k.Until))
+}
+
+// DKIMSigners returns those of a domain's keys that sign at a time: one for each
+// algorithm, RSA first, which every receiver knows.
+func DKIMSigners(keys []DKIMKey, now time.Time) []DKIMKey {
+	var list []DKIMKey
+	for _, k := range keys {
+		if !k.Signs(now) {
+			continue
+		}
+		i := slices.IndexFunc(list, func(other DKIMKey) bool { return other.Algorithm == k.Algorithm })
+		switch {
+		case i < 0:
+			list = append(list, k)
+		case !k.Since.Before(list[i].Since):
+			list[i] = k
+		}
+	}
+	slices.SortFunc(list, func(a, b DKIMKey) int { return strings.Compare(b.Algorithm, a.Algorithm) })
+	return list
 }

@@ -31,6 +31,7 @@ type QueueItem struct {
 	Via       mail.Address // the address given at RCPT, if an alias led from there to the recipient
 	Owed      Owed         // nothing is to be sent but this report
 	Authentic bool         // the envelope's sender is proven: it may be told of a forward that fails
+	Ours      bool         // we have written it: a report, a notice
 }
 
 // Lane returns the lane that an item is in.

@@ -22,11 +22,14 @@ type Event struct {
 	IP   string `json:"ip,omitempty"`
 	TLS  string `json:"tls,omitempty"` // "TLS 1.3 TLS_AES_128_GCM_SHA256"; on an attempt without TLS "none"
 	// Certificate is how the server's certificate was judged, and by what rule.
-	Certificate string     `json:"certificate,omitempty"`
-	Source      string     `json:"source,omitempty"`  // the address and name that we came with, where the admin has set one
-	Reply       string     `json:"reply,omitempty"`   // the remote's own words, or ours to a client
-	Outcome     string     `json:"outcome,omitempty"` // of an attempt: "sent", "deferred", "failed"; reported: "delivered", "relayed", "expanded"
-	Next        *time.Time `json:"next,omitempty"`    // deferred, queued: when it is tried again
+	Certificate string `json:"certificate,omitempty"`
+	Source      string `json:"source,omitempty"` // the address and name that we came with, where the admin has set one
+	Reply       string `json:"reply,omitempty"`  // the remote's own words, or ours to a client
+	// Signed is an attempt's DKIM signatures: "example.org pr202611r, pr202611e"; or
+	// why there are none where there should be.
+	Signed  string     `json:"signed,omitempty"`
+	Outcome string     `json:"outcome,omitempty"` // of an attempt: "sent", "deferred", "failed"; reported: "delivered", "relayed", "expanded"
+	Next    *time.Time `json:"next,omitempty"`    // deferred, queued: when it is tried again
 
 	// Checks is what the checks of a message found out: accepted, rejected.
 	Checks []CheckResult `json:"checks,omitempty"`

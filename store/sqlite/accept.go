@@ -224,10 +224,10 @@ func (p *pending) mayBeSent(tx *tx) error {
 func (p *pending) insertMessage(tx *tx) error {
 	e := p.a.Envelope
 	_, err := tx.exec(`
-		INSERT INTO message (id, at, sender, header_id, eight_bit, utf8, ret, envid, tls, authentic, account, size, first_chunk, chunks)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		INSERT INTO message (id, at, sender, header_id, eight_bit, utf8, ret, envid, tls, authentic, account, size, first_chunk, chunks, ours)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		p.a.ID, micros(p.a.At), e.Sender.String(), p.a.HeaderID, e.EightBit, e.UTF8, e.Return, e.ID, e.TLS, p.a.Authentic,
-		p.a.Account, p.a.Size, p.body.first, p.body.chunks)
+		p.a.Account, p.a.Size, p.body.first, p.body.chunks, p.a.Origin == store.FromUs)
 	if err != nil {
 		return fmt.Errorf("insert message: %w", err)
 	}
@@ -281,7 +281,7 @@ func (p *pending) item(id store.QueueID, o store.Outbound, expires time.Time) st
 		ID: id, Message: p.a.ID, Sender: o.Sender, Recipient: o.Recipient, Domain: o.Recipient.Address.Domain,
 		Account: p.a.Account, Envelope: p.a.Envelope, HeaderID: p.a.HeaderID, Size: p.a.Size,
 		Created: at, Expires: fromMicros(micros(expires)), Due: at,
-		Origin: o.Sender.Domain, Via: o.Via, Authentic: p.a.Authentic,
+		Origin: o.Sender.Domain, Via: o.Via, Authentic: p.a.Authentic, Ours: p.a.Origin == store.FromUs,
 	}
 }
 

@@ -51,6 +51,7 @@ func (s *Store) AddDomain(ctx context.Context, d store.Domain) (store.Domain, er
 	}
 	err := s.changeDirectory(ctx, func(tx *tx) error {
 		tx.afterCommit(s.announceWays)
+		tx.afterCommit(s.signing.clear)
 		taken, err := tx.exists(`SELECT 1 FROM domain WHERE name = ?`, d.Name)
 		if err != nil || taken {
 			return errors.Join(err, conflictIf(taken))
@@ -120,6 +121,7 @@ func collect[T any](rows *sql.Rows, scan func(*T) error) ([]T, error) {
 func (s *Store) RemoveDomain(ctx context.Context, name string) error {
 	err := s.changeDirectory(ctx, func(tx *tx) error {
 		tx.afterCommit(s.announceWays)
+		tx.afterCommit(s.signing.clear)
 		used, err := tx.exists(`
 			SELECT 1
 			FROM domain AS d

@@ -14,7 +14,7 @@ const queueColumns = `
 	q.id, q.message, q.sender, q.recipient, q.domain, q.notify, q.orcpt, q.account,
 	q.created, q.expires, q.due, q.attempts, q.last_reply, q.cancel, q.delayed, q.origin, q.via, q.report,
 	q.hold | IIF(q.class <> 2 AND EXISTS (SELECT 1 FROM pause WHERE pause.domain = q.domain), 8, 0),
-	m.sender, m.header_id, m.eight_bit, m.utf8, m.ret, m.envid, m.tls, m.authentic, m.size`
+	m.sender, m.header_id, m.eight_bit, m.utf8, m.ret, m.envid, m.tls, m.authentic, m.ours, m.size`
 
 // Queue lists queue items, in the order in which they came in.
 func (s *Store) Queue(ctx context.Context, f store.QueueFilter) ([]store.QueueItem, error) {
@@ -60,7 +60,7 @@ func scanQueueItem(rows *sql.Rows) (store.QueueItem, error) {
 		&i.ID, &i.Message, &sender, &recipient, &i.Domain, &i.Recipient.Notify, &i.Recipient.Original, &i.Account,
 		&created, &expires, &due, &i.Attempts, &i.LastReply, &i.Cancel, &i.Delayed, &i.Origin, &via, &i.Owed,
 		&i.Hold,
-		&envelopeSender, &i.HeaderID, &i.Envelope.EightBit, &i.Envelope.UTF8, &i.Envelope.Return, &i.Envelope.ID, &i.Envelope.TLS, &i.Authentic, &i.Size)
+		&envelopeSender, &i.HeaderID, &i.Envelope.EightBit, &i.Envelope.UTF8, &i.Envelope.Return, &i.Envelope.ID, &i.Envelope.TLS, &i.Authentic, &i.Ours, &i.Size)
 	if err != nil {
 		return i, err
 	}

@@ -60,6 +60,7 @@ type Store struct {
 
 	usage     usage          // how full each maildrop is
 	directory directoryCache // answers about addresses
+	signing   signingCache   // and about who signs
 	access    access         // the admin's own lists
 	claims    claims
 	paused    lockedSet[string]

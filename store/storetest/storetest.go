@@ -20,6 +20,7 @@ import (
 // A Store is what the tests need of a backend.
 type Store interface {
 	WaysStore
+	DKIMStore
 
 	NewMessageID() store.MessageID
 	Accept(ctx context.Context, a store.Acceptance) error
@@ -107,6 +108,7 @@ func Run(t *testing.T, b Backend) {
 		t.Run(test.name, func(t *testing.T) { test.run(t, newFixture(t, b)) })
 	}
 	RunWays(t, b)
+	RunDKIM(t, b)
 }
 
 // A fixture is a store with one domain and three accounts.
