@@ -42,27 +42,58 @@ func BenchmarkAccept(b *testing.B) {
 	}
 }
 
+// BenchmarkAcceptSubmission takes messages of our own users for other servers,
+// which are counted.
+func BenchmarkAcceptSubmission(b *testing.B) {
+	for _, sessions := range []int{1, 20, 100} {
+		b.Run(fmt.Sprintf("4k/%d", sessions), func(b *testing.B) {
+			benchmarkSessions(b, sessions, func(s *Store, account store.AccountID) {
+				benchmarkOutbound(b, s, account, bytes.Repeat([]byte("x"), 4<<10))
+			})
+		})
+	}
+}
+
 func benchmarkAccept(b *testing.B, size, sessions int) {
+	text := bytes.Repeat([]byte("x"), size)
+	benchmarkSessions(b, sessions, func(s *Store, account store.AccountID) { benchmarkOne(b, s, account, text) })
+}
+
+// benchmarkSessions has parallel sessions accept for or from 100 accounts.
+func benchmarkSessions(b *testing.B, sessions int, accept func(*Store, store.AccountID)) {
 	s, err := Open(b.Context(), Options{Dir: b.TempDir()})
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer s.Close()
 	accounts := fill(b, s, 100)
-	text := bytes.Repeat([]byte("x"), size)
 	b.SetParallelism((sessions + 1) / 2)
 	if sessions == 1 {
 		for i := range b.N {
-			benchmarkOne(b, s, accounts[i%100], text)
+			accept(s, accounts[i%100])
 		}
 	} else {
 		b.RunParallel(func(pb *testing.PB) {
 			for i := 0; pb.Next(); i++ {
-				benchmarkOne(b, s, accounts[i%100], text)
+				accept(s, accounts[i%100])
 			}
 		})
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msgs/s")
+}
+
+func benchmarkOutbound(b *testing.B, s *Store, account store.AccountID, text []byte) {
+	id, sender := s.NewMessageID(), mail.Address{Local: "u", Domain: "example.org"}
+	err := s.Accept(context.Background(), store.Acceptance{
+		ID: id, At: s.now(), Body: bytes.NewReader(text), Size: int64(len(text)),
+		Envelope: mail.Envelope{Sender: sender}, HeaderID: id.String() + "@example.org",
+		Origin: store.FromAccount, Account: account,
+		Accepted: store.Event{Client: "192.0.2.1", Helo: "client.ext.test", Protocol: "ESMTPSA", Account: "u@example.org"},
+		Outbound: []store.Outbound{{Sender: sender, Recipient: mail.Recipient{Address: mail.Address{Local: "a", Domain: "ext.test"}}}},
+	})
+	if err != nil {
+		b.Error(err)
+	}
 }
 
 func benchmarkOne(b *testing.B, s *Store, account store.AccountID, text []byte) {
