@@ -90,6 +90,7 @@ func (p *pages) mux() http.Handler {
 	for path, methods := range byPath {
 		mux.Handle(path, p.serve(methods))
 	}
+	p.handlePublic(mux)
 	mux.Handle("/", p.serve(nil))
 	return mux
 }

@@ -21,6 +21,7 @@ import (
 	"postroom/store"
 	"postroom/store/admin"
 	"postroom/store/auth"
+	"postroom/store/zone"
 )
 
 // A Server serves the administration pages. Its fields are set before the first
@@ -93,6 +94,10 @@ type Admin interface {
 	HoldQueue(context.Context, admin.QueueSelection) (int64, error)
 	ReleaseQueue(context.Context, admin.QueueSelection) (int64, error)
 	CancelQueue(context.Context, admin.QueueSelection) (int64, error)
+
+	DNS(ctx context.Context, domain string) (zone.Report, error)
+	STSPolicy(ctx context.Context, domain string) (zone.Policy, error)
+	MailServer(ctx context.Context, domain string) (zone.Server, error)
 
 	Trace(ctx context.Context, text string) ([]store.Trail, error)
 	RecentTrails(ctx context.Context, limit int) ([]store.Trail, error)

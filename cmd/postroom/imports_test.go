@@ -36,7 +36,7 @@ var mayImport = map[string][]string{
 	"delivery/smtpclient":          {"smtpd/wire", "store/mail"},
 	"delivery/smtpclient/smtptest": {},
 	"delivery":                     {"delivery/dane", "delivery/dsn", "delivery/route", "delivery/smtpclient", "delivery/sts", "store", "store/mail"},
-	"web":                          {"store", "store/admin", "store/auth"},
+	"web":                          {"store", "store/admin", "store/auth", "store/zone"},
 	"cmd/postroom/bench":           {},
 	"cmd/postroom": {
 		"cmd/postroom/bench", "delivery", "delivery/resolver", "delivery/route", "delivery/sts", "pop3d", "smtpd", "smtpd/policy",

@@ -8,11 +8,13 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"time"
 
 	"postroom/store"
 	"postroom/store/auth"
 	"postroom/store/mail"
+	"postroom/store/zone"
 )
 
 // Store is what the operations ask of the store.
@@ -20,6 +22,12 @@ type Store interface {
 	AddDomain(ctx context.Context, d store.Domain) (store.Domain, error)
 	Domains(ctx context.Context) ([]store.Domain, error)
 	RemoveDomain(ctx context.Context, name string) error
+
+	AddDKIMKeys(ctx context.Context, keys ...store.DKIMKey) error
+	DKIMKeys(ctx context.Context, domain string) ([]store.DKIMKey, error)
+	StartDKIMKey(ctx context.Context, domain, selector string, at time.Time) error
+	RemoveDKIMKey(ctx context.Context, domain, selector string) error
+	SigningKeys(ctx context.Context, domain string) (string, []store.DKIMKey, error)
 
 	AddAccount(ctx context.Context, a store.Account) (store.Account, error)
 	Accounts(ctx context.Context) ([]store.Account, error)
@@ -92,7 +100,19 @@ type Admin struct {
 	Leading func(store.Ways) func(store.Lane) string
 	// Shown tells which certificates the services show. Nil: none.
 	Shown func(context.Context) ([]Certificate, error)
+	// Server tells what is the same for all domains in what the DNS must say. Nil:
+	// nobody can ask.
+	Server func() zone.Server
+	// Lookups returns who is asked what the DNS says, anew each time, so that nothing
+	// is remembered from before a record was mended. The error's text says why nobody
+	// is. Nil: nobody.
+	Lookups func() (zone.Lookups, error)
 	// Checks carries out what is asked about mail that might come. Nil: nobody can
 	// ask.
 	Checks Checker
+	// DomainAdded is called when a local domain has been added, whose DKIM keys may be
+	// made soon. Nil: they are made when they are needed.
+	DomainAdded func()
+
+	keyMaking sync.Mutex // held while DKIM keys are made or replaced
 }

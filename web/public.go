@@ -1,0 +1,100 @@
+package web
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+
+	"postroom/store"
+	"postroom/store/zone"
+)
+
+// Public returns the handler of what anybody may ask for, and nothing else: for the
+// port that mail programs try without TLS.
+func (s *Server) Public() http.Handler {
+	p := newPages(s)
+	mux := http.NewServeMux()
+	p.handlePublic(mux)
+	return p.protect(mux)
+}
+
+// handlePublic adds what other servers and mail programs look for under our domains'
+// names. It knows no sessions. A request's Host is only looked up among our domains,
+// nothing is ever made of it.
+func (p *pages) handlePublic(mux *http.ServeMux) {
+	mux.Handle("GET /.well-known/mta-sts.txt", p.public(p.stsPolicy))
+	mux.Handle("GET /mail/config-v1.1.xml", p.public(p.autoconfig))
+	mux.Handle("GET /.well-known/autoconfig/mail/config-v1.1.xml", p.public(p.autoconfig))
+}
+
+// A publication is what a public handler answers.
+type publication struct {
+	kind string // Content-Type
+	text string
+}
+
+// public answers with a publication. Programs read it: they get no pages.
+func (p *pages) public(find func(*http.Request) (publication, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		found, err := find(r)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			http.Error(w, "There is no such file for this name.", http.StatusNotFound)
+		case err != nil:
+			p.Log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "err", err)
+			http.Error(w, "Try again later.", http.StatusInternalServerError)
+		default:
+			w.Header().Set("Content-Type", found.kind)
+			_, _ = io.WriteString(w, found.text) // fails only if nobody is there to read it
+		}
+	})
+}
+
+// stsPolicy finds the MTA-STS policy of the domain in Host (RFC 8461 section 3.3).
+func (p *pages) stsPolicy(r *http.Request) (publication, error) {
+	domain, ok := strings.CutPrefix(hostOf(r), "mta-sts.")
+	if !ok {
+		return publication{}, store.ErrNotFound
+	}
+	policy, err := p.Admin.STSPolicy(r.Context(), domain)
+	return publication{"text/plain; charset=utf-8", policy.Text()}, err
+}
+
+// autoconfig finds the settings for mail programs of a domain's users: that of the
+// address which the program names, else that of Host.
+func (p *pages) autoconfig(r *http.Request) (publication, error) {
+	host := hostOf(r)
+	_, domain, _ := strings.Cut(r.URL.Query().Get("emailaddress"), "@")
+	for _, domain := range []string{strings.ToLower(domain), strings.TrimPrefix(host, "autoconfig."), host} {
+		server, err := p.mailServer(r.Context(), domain)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return publication{}, err
+		}
+		text, err := xml.MarshalIndent(newSettings(domain, server), "", "  ")
+		return publication{"text/xml; charset=utf-8", xml.Header + string(text) + "\n"}, err
+	}
+	return publication{}, store.ErrNotFound
+}
+
+func (p *pages) mailServer(ctx context.Context, domain string) (zone.Server, error) {
+	if domain == "" {
+		return zone.Server{}, store.ErrNotFound
+	}
+	return p.Admin.MailServer(ctx, domain)
+}
+
+// hostOf returns the name that a request is for, without its port.
+func hostOf(r *http.Request) string {
+	host := r.Host
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return strings.ToLower(strings.TrimSuffix(host, "."))
+}
