@@ -3,8 +3,16 @@ package admin
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
+
+	"postroom/store"
 )
+
+// keepRetired is how long a key's record stays in the DNS after the key signed
+// last: mail may wait that long before somebody looks at its signature.
+const keepRetired = 7 * 24 * time.Hour
 
 // A DKIMKey is a key as it is shown: never its private part.
 type DKIMKey struct {
@@ -43,30 +51,154 @@ type RemoveDKIMKey struct {
 	Selector string `json:"selector"`
 }
 
-// A TXTResolver looks up TXT records: each as one string. *net.Resolver is one.
-type TXTResolver interface {
-	LookupTXT(ctx context.Context, name string) ([]string, error)
+// DKIMKeys returns the keys of a local domain, those of all with an empty name. A
+// domain that has none gets them; they sign at once: until the DNS has their
+// records their signatures count for nothing, and harm nothing (RFC 6376 6.1).
+func (a *Admin) DKIMKeys(ctx context.Context, domain string) ([]DKIMKey, error) {
+	domains, err := a.signingDomains(ctx, domain)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.provideKeys(ctx, domains...); err != nil {
+		return nil, err
+	}
+	if domain != "" {
+		domain = domains[0]
+	}
+	return a.shownKeys(ctx, domain)
 }
 
-// DKIMKeys returns the keys of a local domain, those of all with an empty name. A
-// domain that has none gets them.
-func (a *Admin) DKIMKeys(ctx context.Context, domain string) ([]DKIMKey, error) {
-	return nil, errors.ErrUnsupported
+func (a *Admin) shownKeys(ctx context.Context, domain string) ([]DKIMKey, error) {
+	keys, err := a.Store.DKIMKeys(ctx, domain)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]DKIMKey, len(keys))
+	for i, k := range keys {
+		if list[i], err = shownKey(k, a.Now()); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+func shownKey(k store.DKIMKey, now time.Time) (DKIMKey, error) {
+	value, err := recordValue(k)
+	if err != nil {
+		return DKIMKey{}, fmt.Errorf("DKIM key %s of %s: %w", k.Selector, k.Domain, err)
+	}
+	shown := DKIMKey{
+		Domain:    k.Domain,
+		Selector:  k.Selector,
+		Algorithm: k.Algorithm,
+		Record:    recordName(k),
+		Value:     value,
+		State:     DKIMNext,
+		Created:   k.Created,
+		Since:     k.Since,
+		Until:     k.Until,
+	}
+	switch {
+	case k.Signs(now):
+		shown.State = DKIMSigns
+	case !k.Until.IsZero():
+		shown.State, shown.Remove = DKIMRetired, k.Until.Add(keepRetired)
+	}
+	return shown, nil
+}
+
+// signingDomains returns the name of a domain that has keys, or all such names if
+// it is empty.
+func (a *Admin) signingDomains(ctx context.Context, name string) ([]string, error) {
+	if name != "" {
+		var err error
+		if name, err = parseDomain(name); err != nil {
+			return nil, err
+		}
+	}
+	domains, err := a.Store.Domains(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	for _, d := range domains {
+		switch {
+		case d.Backup && d.Name == name:
+			return nil, invalid("We only hold mail for %s. Its own server signs what its people send.", name)
+		case d.Backup, name != "" && d.Name != name:
+		default:
+			list = append(list, d.Name)
+		}
+	}
+	if name != "" && len(list) == 0 {
+		return nil, noDomain(name)
+	}
+	return list, nil
 }
 
 // RotateDKIM makes new keys for a domain, or with Now lets those sign that wait for
 // the DNS. It returns all of the domain's keys.
 func (a *Admin) RotateDKIM(ctx context.Context, request RotateDKIM) ([]DKIMKey, error) {
-	return nil, errors.ErrUnsupported
+	domains, err := a.signingDomains(ctx, request.Domain)
+	if err != nil {
+		return nil, err
+	}
+	if request.Domain == "" {
+		return nil, invalid("Say which domain's keys are to be renewed.")
+	}
+	domain := domains[0]
+	a.keyMaking.Lock()
+	defer a.keyMaking.Unlock()
+	keys, err := a.Store.DKIMKeys(ctx, domain)
+	if err != nil {
+		return nil, err
+	}
+	waiting := slices.DeleteFunc(slices.Clone(keys), func(k store.DKIMKey) bool { return !k.Since.IsZero() })
+	switch {
+	case len(waiting) > 0 && !request.Now:
+		return nil, conflict("New keys of %s wait for the DNS already. Publish their records (postroom check dns %s), or use them at once with --now.", domain, domain)
+	case len(waiting) == 0:
+		if waiting, err = a.addKeys(ctx, domain, keys, time.Time{}); err != nil {
+			return nil, err
+		}
+	}
+	if request.Now {
+		if err := a.startKeys(ctx, waiting); err != nil {
+			return nil, err
+		}
+	}
+	return a.shownKeys(ctx, domain)
 }
 
-// ActivateDKIM lets those new keys of a domain sign whose records the DNS has, and
-// returns them.
-func (a *Admin) ActivateDKIM(ctx context.Context, domain string, dns TXTResolver) ([]DKIMKey, error) {
-	return nil, errors.ErrUnsupported
+func (a *Admin) startKeys(ctx context.Context, keys []store.DKIMKey) error {
+	for _, k := range keys {
+		if err := a.Store.StartDKIMKey(ctx, k.Domain, k.Selector, a.Now()); err != nil {
+			return err
+		}
+		a.Log.InfoContext(ctx, "DKIM key signs", "domain", k.Domain, "selector", k.Selector)
+	}
+	return nil
 }
 
 // RemoveDKIMKey removes a key that isn't the last one to sign for its domain.
 func (a *Admin) RemoveDKIMKey(ctx context.Context, request RemoveDKIMKey) error {
-	return errors.ErrUnsupported
+	domain, err := parseDomain(request.Domain)
+	if err != nil {
+		return err
+	}
+	a.keyMaking.Lock()
+	defer a.keyMaking.Unlock()
+	keys, err := a.Store.DKIMKeys(ctx, domain)
+	if err != nil {
+		return err
+	}
+	signers := store.DKIMSigners(keys, a.Now())
+	if len(signers) == 1 && signers[0].Selector == request.Selector {
+		return inUse("%s is the only key that signs for %s. Make new ones first: postroom dkim rotate %s --now", request.Selector, domain, domain)
+	}
+	err = a.Store.RemoveDKIMKey(ctx, domain, request.Selector)
+	if errors.Is(err, store.ErrNotFound) {
+		return notFound("There is no DKIM key %s of %s. List them with postroom dkim list.", request.Selector, domain)
+	}
+	return err
 }

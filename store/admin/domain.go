@@ -40,6 +40,9 @@ func (a *Admin) AddDomain(ctx context.Context, request AddDomain) (Domain, error
 	if err != nil {
 		return Domain{}, fmt.Errorf("add domain %s: %w", name, err)
 	}
+	if !d.Backup && a.DomainAdded != nil {
+		a.DomainAdded()
+	}
 	return Domain{Name: d.Name, Backup: d.Backup, Created: d.Created}, nil
 }
 
