@@ -2,8 +2,11 @@ package admin
 
 import (
 	"context"
-	"errors"
+	"net/netip"
+	"strings"
 	"time"
+
+	"postroom/store"
 )
 
 // A LoginBlock is a network that guessed passwords, and may not log in for a while.
@@ -19,12 +22,43 @@ type LoginBlock struct {
 // LoginBlocks returns the networks that may not log in now because they guessed
 // passwords, the latest block first.
 func (a *Admin) LoginBlocks(context.Context) ([]LoginBlock, error) {
-	return nil, errors.ErrUnsupported
+	return loginBlocksOf(a.Auth.Guard().Blocks()), nil
 }
 
 // ForgiveLogins forgets the failed logins of an address or a network, and ends
 // every block that has to do with it: also that of the network which an address
 // is in. It returns the blocks that it has ended.
-func (a *Admin) ForgiveLogins(_ context.Context, network string) ([]LoginBlock, error) {
-	return nil, errors.ErrUnsupported
+func (a *Admin) ForgiveLogins(ctx context.Context, network string) ([]LoginBlock, error) {
+	prefix, err := parseLoginNetwork(network)
+	if err != nil {
+		return nil, err
+	}
+	ended, err := a.Auth.Guard().Forgive(ctx, prefix)
+	return loginBlocksOf(ended), err
+}
+
+// parseLoginNetwork reads an address or a network.
+func parseLoginNetwork(text string) (netip.Prefix, error) {
+	text = strings.TrimSpace(text)
+	if ip, err := netip.ParseAddr(text); err == nil {
+		ip = ip.Unmap().WithZone("")
+		return netip.PrefixFrom(ip, ip.BitLen()), nil
+	}
+	network, err := netip.ParsePrefix(text)
+	if err != nil {
+		return netip.Prefix{}, invalid("%q is neither an IP address nor a network. It should look like 192.0.2.7, 192.0.2.0/24 or 2001:db8::/64.", text)
+	}
+	return network.Masked(), nil
+}
+
+func loginBlocksOf(blocks []store.LoginBlock) []LoginBlock {
+	list := make([]LoginBlock, 0, len(blocks))
+	for _, b := range blocks {
+		network := b.Network.String()
+		if b.Network.IsSingleIP() {
+			network = b.Network.Addr().String()
+		}
+		list = append(list, LoginBlock{network, b.Since, b.Until, b.Failures, b.Names, b.Protocol})
+	}
+	return list
 }

@@ -1,5 +1,6 @@
 // Package auth checks passwords, in one place for SMTP, POP3 and the web page.
-// It knows no protocol and no database, blocks nobody and counts no failures.
+// It makes guessing them slow, and impossible for a while to who goes on; see Guard.
+// It knows no protocol and no database.
 package auth
 
 import (
@@ -39,6 +40,7 @@ type Options struct {
 	Slots int              // passwords hashed at once, each in about 20 MB of memory; zero: GOMAXPROCS
 	Now   func() time.Time // nil: time.Now
 	Log   *slog.Logger     // nil: nothing is logged
+	Guard *Guard           // nil: a new one, which keeps nothing over a restart
 }
 
 // An Authenticator checks login names and passwords. It may be used by many
@@ -48,6 +50,7 @@ type Authenticator struct {
 	scram      bool
 	now        func() time.Time
 	log        *slog.Logger
+	guard      *Guard
 	slots      *slots
 	remembered *remembered
 	sessions   sessions
@@ -63,6 +66,9 @@ func New(accounts Accounts, opts Options) *Authenticator {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
+	if opts.Guard == nil {
+		opts.Guard = NewGuard(GuardOptions{Now: opts.Now, Log: opts.Log})
+	}
 	if opts.Slots == 0 {
 		opts.Slots = runtime.GOMAXPROCS(0)
 	}
@@ -71,6 +77,7 @@ func New(accounts Accounts, opts Options) *Authenticator {
 		scram:      opts.SCRAM,
 		now:        opts.Now,
 		log:        opts.Log,
+		guard:      opts.Guard,
 		slots:      newSlots(opts.Slots),
 		remembered: newRemembered(),
 		decoy:      newDecoy(),
@@ -87,13 +94,22 @@ type Attempt struct {
 	Web      bool   // it opens the web page, for which app passwords don't count
 }
 
+// Guard returns what keeps count of failed logins.
+func (a *Authenticator) Guard() *Guard { return a.guard }
+
 // Login returns the account that an attempt opens. It fails with ErrDenied if the
 // name or the password is wrong or the account is disabled, which all take the
-// same time, and with ErrBusy if too many other passwords are waiting to be
+// same time; after some failures from one address that time grows, up to 5 s more.
+// It fails with ErrBlocked if there were too many from the address: nothing is
+// looked at then. And with ErrBusy if too many other passwords are waiting to be
 // checked. The password of an earlier login and app passwords never wait.
 func (a *Authenticator) Login(ctx context.Context, attempt Attempt) (store.Account, error) {
 	account, err := a.find(ctx, attempt.Login)
 	if err != nil {
+		return store.Account{}, err
+	}
+	t := try{attempt.Client, account.ID, attempt.Login, attempt.Password, attempt.Protocol}
+	if err := a.guard.admit(t); err != nil {
 		return store.Account{}, err
 	}
 	opens, err := a.opens(ctx, account, attempt)
@@ -101,10 +117,22 @@ func (a *Authenticator) Login(ctx context.Context, attempt Attempt) (store.Accou
 		return store.Account{}, err
 	}
 	if !opens {
-		a.log.Info("login denied", "remote", attempt.Client, "protocol", attempt.Protocol, "account", account.Address.String())
-		return store.Account{}, ErrDenied
+		return store.Account{}, a.deny(ctx, t, account)
 	}
+	a.guard.succeeded(t)
 	return account, nil
+}
+
+// deny counts a failed login and returns ErrDenied, after a while.
+func (a *Authenticator) deny(ctx context.Context, t try, account store.Account) error {
+	a.log.Info("login denied", "remote", t.client, "protocol", t.protocol, "account", account.Address.String())
+	timer := time.NewTimer(a.guard.failed(ctx, t))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return ErrDenied
 }
 
 // find returns the account that may log in under a name; the zero Account, which
@@ -146,6 +174,10 @@ func (a *Authenticator) check(ctx context.Context, account store.Account, attemp
 	defer a.slots.release()
 	if account.ID != 0 && a.remembered.has(mark, a.now()) {
 		return true, nil
+	}
+	// Others of the same address may have failed while this one waited.
+	if err := a.guard.admit(try{client: attempt.Client, account: account.ID}); err != nil {
+		return false, err
 	}
 	stored, ok := parseHash(account.Secret.Hash)
 	if !ok || len(attempt.Password) > maxPassword {

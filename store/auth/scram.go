@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -48,7 +49,7 @@ func (a *Authenticator) StartSCRAM(ctx context.Context, client netip.Addr, proto
 // Next takes the client's next message and returns the server's. done says that
 // the client has proved itself, and Account may be asked. A nil response, where
 // the client sent none with the command, gets an empty challenge. It fails with
-// ErrDenied, or with an error of our own.
+// ErrDenied or ErrBlocked, or with an error of our own.
 func (x *SCRAM) Next(response []byte) (challenge []byte, done bool, err error) {
 	if x.trouble != nil {
 		return nil, false, x.trouble
@@ -71,6 +72,11 @@ func (x *SCRAM) Next(response []byte) (challenge []byte, done bool, err error) {
 func (x *SCRAM) Account() store.Account { return x.account }
 
 func (x *SCRAM) converse(response string) ([]byte, bool, error) {
+	if x.step == 2 { // others of the same address may have failed meanwhile
+		if err := x.auth.guard.admit(x.try()); err != nil {
+			return nil, false, err
+		}
+	}
 	reply, err := x.conv.Step(response)
 	switch {
 	case x.trouble != nil:
@@ -96,14 +102,28 @@ func (x *SCRAM) finish() error {
 	case now.ID != x.account.ID || now.Secret != x.account.Secret:
 		return x.deny()
 	}
+	x.auth.guard.succeeded(x.try())
 	return nil
 }
 
-func (x *SCRAM) deny() error {
-	x.auth.log.Info("login denied", "remote", x.client, "protocol", x.protocol, "account", x.account.Address.String())
-	x.account = store.Account{}
-	return ErrDenied
+// try is the attempt as the Guard sees it. What password the client has can't be
+// told from what it says, so each failure counts for a guess of its own.
+func (x *SCRAM) try() try {
+	return try{x.client, x.account.ID, x.conv.Username(), rand.Text(), x.protocol}
 }
+
+// deny ends the exchange. Who hasn't shown a proof yet has guessed nothing.
+func (x *SCRAM) deny() error {
+	guessed, t, account := x.step > 1, x.try(), x.account
+	x.step, x.account = exchangeOver, store.Account{}
+	if !guessed {
+		return ErrDenied
+	}
+	return x.auth.deny(x.ctx, t, account)
+}
+
+// exchangeOver is the last step: any other is denied.
+const exchangeOver = 3
 
 // credentials returns the keys for a name. An unknown name gets keys that nothing
 // proves, and a salt that is always the same for it.
@@ -114,6 +134,10 @@ func (x *SCRAM) credentials(name string) (scram.StoredCredentials, error) {
 		return scram.StoredCredentials{}, err
 	}
 	x.account = account
+	if err := x.auth.guard.admit(try{client: x.client, account: account.ID}); err != nil {
+		x.trouble = err
+		return scram.StoredCredentials{}, err
+	}
 	if keys, err := parseSCRAMKeys(account.Secret.SCRAM); account.ID != 0 && err == nil {
 		return keys, nil
 	}

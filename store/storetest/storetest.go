@@ -21,6 +21,7 @@ import (
 type Store interface {
 	WaysStore
 	DKIMStore
+	LoginBlockStore
 
 	NewMessageID() store.MessageID
 	Accept(ctx context.Context, a store.Acceptance) error
@@ -104,6 +105,7 @@ func Run(t *testing.T, b Backend) {
 		{"it withdraws what is claimed", withdrawsClaimed},
 		{"it keeps the trace of a message's whole way", traces},
 		{"it notes refused mail", notesRefusals},
+		{"it keeps the networks that may not log in", keepsLoginBlocks},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, newFixture(t, b)) })
 	}
