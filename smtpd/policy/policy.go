@@ -24,6 +24,7 @@ type Client struct {
 	TLS      bool
 	Account  store.AccountID // zero unless authenticated
 	Hostname string          // our own name, as Authentication-Results gives it
+	Memory   *Memory         // of the session; nil: it has none
 }
 
 // A Verdict is the opinion of a check. The zero Verdict is no objection.
@@ -44,6 +45,10 @@ type Verdict struct {
 	// objects, and none is in the way that can't tell; what they would have said is
 	// only noted.
 	Allowed bool
+
+	// Quiet says that an objection is one of many of its kind, of which the trace
+	// has the first already.
+	Quiet bool
 
 	Authentic bool // the envelope's sender is proven: the client may send in the name of its domain
 }
@@ -79,7 +84,7 @@ func (chain Chain[T]) Judge(ctx context.Context, client Client, step T) (Verdict
 			continue
 		}
 		if err != nil || !v.Pass() {
-			found.Answer, found.Reason, found.Check = v.Answer, v.Reason, check.Name
+			found.Answer, found.Reason, found.Check, found.Quiet = v.Answer, v.Reason, check.Name, v.Quiet
 			return found, err
 		}
 	}
