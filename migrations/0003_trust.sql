@@ -29,22 +29,26 @@ CREATE TABLE allowance (
   PRIMARY KEY (scope, owner)
 ) STRICT, WITHOUT ROWID;
 
--- What has been sent, by the minute, for as long as a limit looks back.
+-- What accounts have sent to other servers, by the minute, for as long as a limit
+-- looks back. It also counts for the account's domain, and stays when either is
+-- removed.
 CREATE TABLE sending (
-  scope      INTEGER NOT NULL,
-  owner      INTEGER NOT NULL,
   minute     INTEGER NOT NULL, -- since 1970
+  account    INTEGER NOT NULL,
+  domain     INTEGER NOT NULL, -- the account's
   messages   INTEGER NOT NULL,
   recipients INTEGER NOT NULL,
-  PRIMARY KEY (scope, owner, minute)
+  PRIMARY KEY (minute, account)
 ) STRICT, WITHOUT ROWID;
 
 -- Who has been warned that a limit is near.
 CREATE TABLE allowance_notice (
-  scope INTEGER NOT NULL,
-  owner INTEGER NOT NULL,
-  told  INTEGER NOT NULL,
-  PRIMARY KEY (scope, owner)
+  scope  INTEGER NOT NULL,
+  owner  INTEGER NOT NULL,
+  admins INTEGER NOT NULL, -- 1: they were told; 0: the owner was
+  told   INTEGER NOT NULL, -- when
+  below  INTEGER NOT NULL, -- 1: it wasn't near any more at some time after that
+  PRIMARY KEY (scope, owner, admins)
 ) STRICT, WITHOUT ROWID;
 
 -- What we have written ourselves, which is signed.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"io"
+	"net/netip"
 	"time"
 
 	"postroom/store/mail"
@@ -19,6 +20,10 @@ type Acceptance struct {
 	// Account is the account that submitted the message, zero if none did. The
 	// backend refuses the acceptance with ErrDisabled if it has been disabled.
 	Account AccountID
+	// Device is the address of a client that submitted it without logging in, as a
+	// device of Account. The backend refuses the acceptance with ErrNoDevice if it
+	// isn't one any more.
+	Device netip.Addr
 	// Body gives the message as it is kept, our own header lines in front,
 	// every line with CRLF. It is read once, from its start; another number of
 	// octets than Size fails the acceptance.
@@ -39,6 +44,8 @@ type Acceptance struct {
 	// QuotaNotice is set on the one mail that tells an account how full its
 	// maildrop is: accepting it marks the notice as sent.
 	QuotaNotice *QuotaNotice
+	// LimitNotice is the same of the mail that says that a sending limit is near.
+	LimitNotice *LimitNotice
 }
 
 // Origin says who made a message.

@@ -32,6 +32,7 @@ var (
 	ErrInUse    = errors.New("in use")
 	ErrLoop     = errors.New("leads back to itself") // an alias
 	ErrDisabled = errors.New("account is disabled")
+	ErrNoDevice = errors.New("not a device of this account")
 	ErrRefused  = errors.New("account takes no mail") // disabled with --refuse
 	ErrDiskFull = errors.New("disk is full")          // or below the reserve
 	ErrClosed   = errors.New("store closed")

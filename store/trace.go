@@ -15,6 +15,7 @@ type Event struct {
 	Helo     string `json:"helo,omitempty"`     // what it called itself
 	Protocol string `json:"protocol,omitempty"` // the word of a Received field (ESMTPSA), "pop3", "pop3s", "local"
 	Account  string `json:"account,omitempty"`  // who had logged in, or whose maildrop it is
+	Device   string `json:"device,omitempty"`   // the network of which the client is a device of Account: nobody had logged in
 	Size     int64  `json:"size,omitempty"`     // octets as kept
 
 	// To whom we spoke: attempt, sent, deferred, bounced.

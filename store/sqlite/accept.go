@@ -16,8 +16,10 @@ import (
 // Accept makes a message durable: its body once, an entry for each maildrop, a
 // queue item for each remote recipient, and the trace of all that, in one
 // commit. When it returns nil, the client may be told 250. It fails with
-// store.ErrDisabled if the submitting account has been disabled, and with
-// store.ErrDiskFull below the disk reserve.
+// store.ErrDisabled if the submitting account has been disabled, with
+// store.ErrNoDevice if the client was a device of it and is none any more, with a
+// *store.LimitError if the account, its domain or the server has sent enough to
+// other servers for now, and with store.ErrDiskFull below the disk reserve.
 func (s *Store) Accept(ctx context.Context, a store.Acceptance) error {
 	if s.Full() {
 		return store.ErrDiskFull
@@ -160,7 +162,11 @@ func acceptanceLanes(a store.Acceptance) []store.LaneDue {
 // apply is the one change by which the message becomes ours.
 func (p *pending) apply(tx *tx) error {
 	p.items = nil // it may be a second attempt
-	if err := p.mayBeSent(tx); err != nil {
+	domain, err := p.mayBeSent(tx)
+	if err != nil {
+		return err
+	}
+	if err := p.countSending(tx, domain); err != nil {
 		return err
 	}
 	if err := p.body.commit(tx); err != nil {
@@ -190,7 +196,10 @@ func (p *pending) apply(tx *tx) error {
 	if err := p.trace(tx); err != nil {
 		return err
 	}
-	return p.noteQuota(tx)
+	if err := p.noteQuota(tx); err != nil {
+		return err
+	}
+	return p.noteLimit(tx)
 }
 
 // arrive tells of what is to be sent, once it is durable.
@@ -205,20 +214,23 @@ func (p *pending) arrive() {
 }
 
 // mayBeSent asks again, inside the transaction, whether the submitter may send:
-// it may have been disabled since the session looked.
-func (p *pending) mayBeSent(tx *tx) error {
+// it may have been disabled since the session looked. It returns the domain that
+// the submitter is in.
+func (p *pending) mayBeSent(tx *tx) (domain store.DomainID, err error) {
 	if p.a.Account == 0 {
-		return nil
+		return 0, nil
 	}
 	var disabled bool
-	err := tx.scan(`SELECT disabled FROM account WHERE id = ?`, []any{p.a.Account}, &disabled)
-	if err != nil {
-		return fmt.Errorf("look up submitter: %w", noRows(err, store.ErrDisabled))
+	err = tx.scan(`SELECT disabled, domain FROM account WHERE id = ?`, []any{p.a.Account}, &disabled, &domain)
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("look up submitter: %w", noRows(err, store.ErrDisabled))
+	case disabled:
+		return 0, store.ErrDisabled
+	case p.a.Device.IsValid() && p.s.devices.of(p.a.Device).Account != p.a.Account:
+		return 0, store.ErrNoDevice
 	}
-	if disabled {
-		return store.ErrDisabled
-	}
-	return nil
+	return domain, nil
 }
 
 func (p *pending) insertMessage(tx *tx) error {

@@ -163,7 +163,13 @@ func (s *Store) RemoveAccount(ctx context.Context, id store.AccountID) error {
 		tx.afterCommit(func() { s.usage.forget(id) })
 		tx.afterCommit(func() { s.suspended.set(id, false) }) // all it has is held by the admin now
 		tx.afterCommit(s.announceWays)                        // its routes and sources go with it
-		return affected(tx.exec(`DELETE FROM account WHERE id = ?`, id))
+		if err := s.dropAllowance(tx, store.Owner{Scope: store.AccountScope, ID: int64(id)}); err != nil {
+			return err
+		}
+		if err := affected(tx.exec(`DELETE FROM account WHERE id = ?`, id)); err != nil {
+			return err
+		}
+		return s.followDevices(tx) // they go with it
 	})
 	if err != nil {
 		return fmt.Errorf("remove account %d: %w", id, err)

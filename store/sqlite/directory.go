@@ -134,7 +134,14 @@ func (s *Store) RemoveDomain(ctx context.Context, name string) error {
 		case used:
 			return store.ErrInUse
 		}
-		return affected(tx.exec(`DELETE FROM domain WHERE name = ?`, name))
+		var id int64
+		if err := tx.scan(`SELECT id FROM domain WHERE name = ?`, []any{name}, &id); err != nil {
+			return noRows(err, store.ErrNotFound)
+		}
+		if err := s.dropAllowance(tx, store.Owner{Scope: store.DomainScope, ID: id}); err != nil {
+			return err
+		}
+		return affected(tx.exec(`DELETE FROM domain WHERE id = ?`, id))
 	})
 	if err != nil {
 		return fmt.Errorf("remove domain %s: %w", name, err)

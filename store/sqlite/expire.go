@@ -12,7 +12,7 @@ const expireAtOnce = 250
 
 // expire removes what is too old.
 func (s *Store) expire(ctx context.Context) error {
-	return errors.Join(s.expireTrails(ctx), s.expireDestinations(ctx), s.expireAccess(ctx))
+	return errors.Join(s.expireTrails(ctx), s.expireDestinations(ctx), s.expireAccess(ctx), s.expireSending(ctx))
 }
 
 // expireDestinations forgets what is known of destinations that nothing was heard

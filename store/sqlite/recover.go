@@ -90,6 +90,9 @@ func (s *Store) reconnect() error {
 	if err := errors.Join(s.loadPaused(), s.loadSuspended()); err != nil {
 		return err
 	}
+	if err := errors.Join(s.loadMeter(), s.loadDevices()); err != nil {
+		return err
+	}
 	lanes, err := s.allLanes()
 	if err != nil {
 		return err

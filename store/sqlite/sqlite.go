@@ -60,6 +60,8 @@ type Store struct {
 
 	usage     usage          // how full each maildrop is
 	directory directoryCache // answers about addresses
+	meter     meter          // what is sent to other servers
+	devices   devices        // who submits without logging in
 	signing   signingCache   // and about who signs
 	access    access         // the admin's own lists
 	claims    claims
@@ -135,7 +137,7 @@ func (s *Store) open(ctx context.Context) error {
 	if err := conn.QueryRowContext(ctx, `PRAGMA page_size`).Scan(&s.checks.pageSize); err != nil {
 		return errors.Join(err, s.disconnect())
 	}
-	s.writer = newWriter(conn, s.afterBatch)
+	s.writer = newWriter(conn, s.afterBatch, s.writeSending)
 	if err := s.begin(ctx); err != nil {
 		s.writer.close()
 		return errors.Join(err, s.disconnect())
@@ -179,6 +181,9 @@ func (s *Store) begin(ctx context.Context) error {
 		return err
 	}
 	if err := s.loadAccess(ctx); err != nil {
+		return err
+	}
+	if err := errors.Join(s.loadMeter(), s.loadDevices()); err != nil {
 		return err
 	}
 	lanes, err := s.allLanes()

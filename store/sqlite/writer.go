@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +34,8 @@ type writer struct {
 
 	// between is run after every batch, by the writer's own goroutine.
 	between func(b batchReport)
+	// last is run before every commit, and adds to the batch.
+	last func(*tx) error
 
 	broken atomic.Pointer[error] // why no change is taken at the moment
 
@@ -54,6 +57,7 @@ type change struct {
 	bytes int64
 	apply func(*tx) error
 	after []func() // to run once the change is durable, before its caller is told
+	undo  []func() // to run if it fails, the last one first
 	err   error
 	done  chan struct{}
 }
@@ -99,7 +103,19 @@ func (t *tx) scan(query string, args []any, dest ...any) error {
 // f must be quick. It isn't run if the change fails.
 func (t *tx) afterCommit(f func()) { t.c.after = append(t.c.after, f) }
 
-func newWriter(conn *sql.Conn, between func(batchReport)) *writer {
+// onUndo has f run by the writer's goroutine if the change fails, or the whole
+// batch: what a change does in memory has to be undone with it.
+func (t *tx) onUndo(f func()) { t.c.undo = append(t.c.undo, f) }
+
+// undone takes back what a failed change has done in memory.
+func (c *change) undone() {
+	for _, f := range slices.Backward(c.undo) {
+		f()
+	}
+	c.undo, c.after = nil, nil
+}
+
+func newWriter(conn *sql.Conn, between func(batchReport), last func(*tx) error) *writer {
 	w := &writer{
 		conn:    conn,
 		stmts:   make(map[string]*sql.Stmt),
@@ -107,6 +123,7 @@ func newWriter(conn *sql.Conn, between func(batchReport)) *writer {
 		quit:    make(chan struct{}),
 		idle:    make(chan struct{}),
 		between: between,
+		last:    last,
 	}
 	go w.run()
 	return w
@@ -201,7 +218,9 @@ func (w *writer) commit(batch []*change) {
 	err := w.transact(batch)
 	if isFull(err) && len(batch) > 1 {
 		for _, c := range batch {
-			c.after = nil
+			c.undone()
+		}
+		for _, c := range batch {
 			w.finish([]*change{c}, w.transact([]*change{c}))
 		}
 		return
@@ -217,10 +236,11 @@ func (w *writer) finish(batch []*change, err error) {
 		if c.err == nil {
 			c.err = report.err
 		}
-		if c.err == nil {
-			for _, f := range c.after {
-				f()
-			}
+		if c.err != nil {
+			c.undone()
+		}
+		for _, f := range c.after {
+			f()
 		}
 		close(c.done)
 	}
@@ -250,6 +270,11 @@ func (w *writer) transact(batch []*change) error {
 }
 
 func (w *writer) seal() error {
+	if w.last != nil {
+		if err := w.last(&tx{w: w}); err != nil {
+			return err
+		}
+	}
 	if w.beforeCommit != nil {
 		if err := w.beforeCommit(); err != nil {
 			return err
@@ -269,6 +294,7 @@ func (w *writer) applyAlone(c *change) error {
 		return fmt.Errorf("savepoint: %w", err)
 	}
 	if c.err = guarded(c.apply, &tx{w, c}); c.err != nil {
+		c.undone()
 		if err := w.run1("ROLLBACK TO change"); err != nil {
 			return fmt.Errorf("undo change: %w", errors.Join(c.err, err))
 		}
