@@ -14,8 +14,8 @@ import (
 
 // An Authenticator checks who logs in; *auth.Authenticator does.
 type Authenticator interface {
-	// Login fails with auth.ErrDenied, with auth.ErrBusy, or with our own
-	// trouble.
+	// Login fails with auth.ErrDenied, with auth.ErrBlocked, with auth.ErrBusy, or
+	// with our own trouble.
 	Login(ctx context.Context, a auth.Attempt) (store.Account, error)
 	// StartSCRAM begins an exchange that lasts no longer than ctx.
 	StartSCRAM(ctx context.Context, client netip.Addr, protocol string) *auth.SCRAM
@@ -73,7 +73,10 @@ func (s *session) login(ctx context.Context, user, password string) error {
 // deny answers a failed login. Every wrong one reads the same, so that nobody can
 // find out which names exist, or which accounts are disabled.
 func (s *session) deny(err error) error {
+	blocked, isBlocked := errors.AsType[*auth.BlockedError](err)
 	switch {
+	case isBlocked:
+		return s.turnBack(blocked)
 	case errors.Is(err, auth.ErrDenied):
 		return s.reject("[AUTH] wrong name or password")
 	case errors.Is(err, errInUse):
@@ -86,6 +89,15 @@ func (s *session) deny(err error) error {
 		s.trouble("cannot log in", err)
 	}
 	return nil
+}
+
+// turnBack answers who may not log in for a while. One who doesn't listen is ended.
+func (s *session) turnBack(blocked *auth.BlockedError) error {
+	s.fail("[SYS/TEMP] ", blocked.Advice())
+	if s.blocked++; s.blocked < maxBlocked {
+		return nil
+	}
+	return errDismiss
 }
 
 // trouble answers a command that failed through our own fault.

@@ -22,6 +22,9 @@ const (
 	maxCommand = 1024
 	// maxBad is how many bad commands a session bears; one more ends it.
 	maxBad = 30
+	// maxBlocked is how often a session may try to log in from an address that is
+	// blocked.
+	maxBlocked = 2
 
 	readBuffer = 4 << 10
 	// lobbyBuffer is for the few replies before login, dropBuffer for a
@@ -42,15 +45,16 @@ type session struct {
 	r      *bufio.Reader
 	w      *bufio.Writer
 
-	secure bool      // TLS is on
-	user   *string   // from USER
-	drop   *maildrop // nil before login
-	begun  bool      // the first line has been read
-	bad    int       // bad commands so far
-	inBy   time.Time // when the client must have logged in
-	lineBy time.Time // when the line that is being read must be complete; zero: none is
-	unsent []store.Collection
-	buf    []byte // for reading bodies
+	secure  bool      // TLS is on
+	user    *string   // from USER
+	drop    *maildrop // nil before login
+	begun   bool      // the first line has been read
+	bad     int       // bad commands so far
+	blocked int       // logins that were not looked at
+	inBy    time.Time // when the client must have logged in
+	lineBy  time.Time // when the line that is being read must be complete; zero: none is
+	unsent  []store.Collection
+	buf     []byte // for reading bodies
 
 	stopped atomic.Bool
 }

@@ -131,12 +131,25 @@ func (s *session) notLoggedIn(err error) error {
 	case errors.Is(err, auth.ErrDenied):
 		status = statusAuthDenied
 		s.refuse(s.attempted, []store.Event{s.rejection("", status, "login failed")})
+	case errors.Is(err, auth.ErrBlocked):
+		status = blockedLogin(err)
+		s.blockedLogins++
+		s.refuse(s.attempted, []store.Event{s.rejection("", status, "login not looked at: the address is blocked")})
 	case errors.Is(err, auth.ErrBusy):
 		status = statusAuthBusy
 	default:
 		s.log.Error("login not checked", "err", err)
 	}
 	return s.reply(status, mail.Status{})
+}
+
+// blockedLogin is the answer to who may not log in for a while.
+func blockedLogin(err error) mail.Status {
+	status := mail.Status{Code: 454, Enhanced: [3]int{4, 7, 0}, Text: "Your address may not log in here"}
+	if blocked, ok := errors.AsType[*auth.BlockedError](err); ok {
+		status.Text = blocked.Advice()
+	}
+	return status
 }
 
 // welcome makes the session one of account's, unless that has been disabled or
@@ -153,13 +166,18 @@ func (s *session) welcome(account store.Account) error {
 	return nil
 }
 
-// login checks a password. What was given for a name goes into the trace only
-// if it looks like one: people mistake the fields.
-func (s *session) login(name, password string) error {
+// attempts notes who tries to log in. What was given for a name goes into the
+// trace only if it looks like one: people mistake the fields.
+func (s *session) attempts(name string) {
 	s.attempted = ""
 	if address, err := mail.ParseAddress(name); err == nil {
 		s.attempted = address.String()
 	}
+}
+
+// login checks a password.
+func (s *session) login(name, password string) error {
+	s.attempts(name)
 	account, err := s.Server.Auth.Login(s.ctx, auth.Attempt{
 		Login: name, Password: password, Client: s.client, Protocol: s.Name,
 	})
@@ -210,6 +228,7 @@ type scramMechanism struct {
 
 func (m *scramMechanism) Next(response []byte) (challenge []byte, done bool, err error) {
 	challenge, done, err = m.SCRAM.Next(response)
+	m.s.attempts(m.Name())
 	if done && err == nil {
 		err = m.s.welcome(m.Account())
 	}

@@ -23,6 +23,7 @@ const (
 	maxBadCommands   = 30
 	maxBadRecipients = 100 // since the last message that was taken
 	maxBadLogins     = 10
+	maxBlockedLogins = 2   // that were not looked at
 	maxRefusals      = 100 // noted in the trace
 )
 
@@ -51,7 +52,10 @@ type session struct {
 	mail           *transaction
 	mailRefused    bool // what a client has pipelined after MAIL is no fault of its own
 
-	badCommands, badRecipients, badLogins, refusals int
+	memory policy.Memory
+	owed   time.Duration // how much longer our replies are to take
+
+	badCommands, badRecipients, badLogins, blockedLogins, refusals int
 }
 
 // A transaction is what MAIL and RCPT have collected.
@@ -61,6 +65,7 @@ type transaction struct {
 	recipients []recipient
 	rejected   []store.Event // recipients that were not taken
 	tried      bool          // there was one
+	checks     []store.CheckResult // what was found out at RCPT
 }
 
 // A recipient is one that was answered 250.
@@ -80,6 +85,7 @@ func (s *session) next() (err error) {
 		return err
 	}
 	for len(s.conn.feed) == 0 {
+		s.slow()
 		line, err := s.conn.readLine()
 		switch {
 		case errors.Is(err, errEnded) || s.conn.ended:
@@ -131,16 +137,20 @@ func (s *session) wrote(reply []byte) {
 		return
 	}
 	switch code := string(reply[:3]); {
-	case code[0] != '5':
+	case code[0] != '5' && s.blockedLogins < maxBlockedLogins:
 		return
+	case code[0] != '5':
 	case code == "535":
 		s.badLogins++
 	case code[:2] == "55" && code != "555", s.mailRefused && code == "503" && s.verb != "MAIL":
 		s.badRecipients++
+		s.slowRecipient(reply)
 	default:
 		s.badCommands++
+		s.owed += commandDelay(s.badCommands)
 	}
-	if s.badCommands >= maxBadCommands || s.badRecipients >= maxBadRecipients || s.badLogins >= maxBadLogins {
+	if s.badCommands >= maxBadCommands || s.badRecipients >= maxBadRecipients || s.badLogins >= maxBadLogins ||
+		s.blockedLogins >= maxBlockedLogins {
 		s.conn.end(statusTooManyErrors)
 	}
 }
@@ -153,6 +163,7 @@ func (s *session) who() policy.Client {
 		TLS:      s.conn.tls != nil,
 		Account:  s.account.ID,
 		Hostname: s.Hostname,
+		Memory:   &s.memory,
 	}
 }
 

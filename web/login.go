@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -21,6 +22,8 @@ type loginPage struct {
 const (
 	textDenied   = "The address or the password is wrong. App passwords don’t open this page."
 	textBusy     = "Too many people are signing in at the moment. Try again in a few seconds."
+	textBlocked  = "Too many sign-ins from your address have failed, so none is looked at for a while, whatever the password. Try again after %s UTC, or from another place."
+	textListed   = "An administrator doesn’t let anybody sign in from your network."
 	textNotAdmin = "These pages are for administrators, and this account is not one. Another administrator can change that."
 )
 
@@ -48,6 +51,8 @@ func (p *pages) signIn(v *visit) error {
 	switch {
 	case errors.Is(err, auth.ErrDenied):
 		page.Mistake = textDenied
+	case errors.Is(err, auth.ErrBlocked):
+		page.Mistake, code = blockedText(err), http.StatusTooManyRequests
 	case errors.Is(err, auth.ErrBusy):
 		page.Mistake, code = textBusy, http.StatusServiceUnavailable
 	case err != nil:
@@ -62,6 +67,15 @@ func (p *pages) signIn(v *visit) error {
 		return err
 	}
 	return v.done(page.Next, "")
+}
+
+// blockedText tells who may not sign in for a while until when.
+func blockedText(err error) string {
+	blocked, ok := errors.AsType[*auth.BlockedError](err)
+	if !ok || blocked.Until.IsZero() {
+		return textListed
+	}
+	return fmt.Sprintf(textBlocked, blocked.Clock())
 }
 
 func (p *pages) signOut(v *visit) error {

@@ -36,8 +36,12 @@ func (e *BlockedError) Advice() string {
 	if e.Until.IsZero() {
 		return "Your address may not log in here"
 	}
-	minute := e.Until.Add(time.Minute - time.Nanosecond).Truncate(time.Minute)
-	return "Too many failed logins from your address; try again after " + minute.UTC().Format("15:04") + " UTC"
+	return "Too many failed logins from your address; try again after " + e.Clock() + " UTC"
+}
+
+// Clock is the first whole minute after Until, in UTC: "15:04".
+func (e *BlockedError) Clock() string {
+	return e.Until.Add(time.Minute - time.Nanosecond).Truncate(time.Minute).UTC().Format("15:04")
 }
 
 // Blocks keeps the blocks over a restart.

@@ -71,6 +71,14 @@ func (x *SCRAM) Next(response []byte) (challenge []byte, done bool, err error) {
 // Account returns the account that has logged in, once Next is done.
 func (x *SCRAM) Account() store.Account { return x.account }
 
+// Name returns the name that the client gave, empty as long as it hasn't.
+func (x *SCRAM) Name() string {
+	if x.conv == nil {
+		return ""
+	}
+	return x.conv.Username()
+}
+
 func (x *SCRAM) converse(response string) ([]byte, bool, error) {
 	if x.step == 2 { // others of the same address may have failed meanwhile
 		if err := x.auth.guard.admit(x.try()); err != nil {
@@ -109,7 +117,7 @@ func (x *SCRAM) finish() error {
 // try is the attempt as the Guard sees it. What password the client has can't be
 // told from what it says, so each failure counts for a guess of its own.
 func (x *SCRAM) try() try {
-	return try{x.client, x.account.ID, x.conv.Username(), rand.Text(), x.protocol}
+	return try{x.client, x.account.ID, x.Name(), rand.Text(), x.protocol}
 }
 
 // deny ends the exchange. Who hasn't shown a proof yet has guessed nothing.
