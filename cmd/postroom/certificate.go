@@ -1,185 +1,181 @@
 package main
 
 import (
-	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
-	"fmt"
-	"io/fs"
 	"log/slog"
-	"math/big"
-	"net"
-	"os"
-	"path/filepath"
+	"maps"
 	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"postroom/store/admin"
 )
 
-// selfSignedFile is where the self-signed certificate and its key are kept in
-// the data folder.
-const selfSignedFile = "self-signed.pem"
-
-// How long a self-signed certificate is good for, and how long before its end a
-// new one is made. Some programs take none that are good for longer than 825
-// days.
-const (
-	selfSignedFor   = 800 * day
-	selfSignedRenew = 60 * day
-)
-
-// A certificates holds the certificate that all services show. It can be
-// replaced while they run.
+// A certificates holds the certificates that all services show. They can be
+// replaced while the services run. Whatever goes wrong with a better one, there
+// is always one to show once load has returned.
 type certificates struct {
-	now     func() time.Time
-	log     *slog.Logger
-	current atomic.Pointer[tls.Certificate]
+	now func() time.Time
+	log *slog.Logger
+
+	mu       sync.Mutex
+	hostname string
+	own      held             // of files, or self-signed: for every name that has none of its own
+	acme     map[string]*held // from a certificate authority, by name
+
+	loaded chan struct{} // capacity 1: load was asked for, so whatever failed may be tried again
+
+	shown atomic.Pointer[shownCertificates] // made of the fields above
 }
 
-// config returns the TLS configuration that all services share.
+// A held certificate, and what is in the way of a better one.
+type held struct {
+	cert   *tls.Certificate // nil: none yet
+	source string           // as in admin.Certificate
+	file   string           // of source "file"
+	read   fileStamps       // what the files were when they were read
+
+	trouble  error
+	failed   time.Time
+	next     time.Time // no try before it; of "file": zero, it is read whenever it changes
+	failures int       // in a row
+	asked    time.Time // when the authority is asked next whether it wants a renewal
+}
+
+// A shownCertificates is what handshakes look at.
+type shownCertificates struct {
+	byName   map[string]*tls.Certificate
+	fallback *tls.Certificate
+}
+
+// choose returns the certificate for the name that a client asks for, which may
+// be empty.
+func (s *shownCertificates) choose(name string) *tls.Certificate {
+	if cert := s.byName[strings.ToLower(strings.TrimSuffix(name, "."))]; cert != nil {
+		return cert
+	}
+	return s.fallback
+}
+
+func newCertificates(log *slog.Logger) *certificates {
+	return &certificates{now: time.Now, log: log, loaded: make(chan struct{}, 1)}
+}
+
+// tryAgain has whatever has failed tried again at once: the admin has changed
+// something.
+func (c *certificates) tryAgain() {
+	select {
+	case c.loaded <- struct{}{}:
+	default: // it has been told already
+	}
+}
+
+// config returns the TLS configuration that all services share. Ciphers and
+// curves are Go's choice, which follows what is known about them.
 func (c *certificates) config() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			if cert := c.current.Load(); cert != nil {
-				return cert, nil
+		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			if shown := c.shown.Load(); shown != nil && shown.fallback != nil {
+				return shown.choose(hello.ServerName), nil
 			}
 			return nil, errors.New("no certificate yet")
 		},
 	}
 }
 
-// loadFiles takes the certificate of conf's files, if it names any. It touches
-// nothing; what is wrong is a *UsageError.
-func (c *certificates) loadFiles(conf *Config) error {
-	if conf.TLS.Cert == "" {
-		return nil
-	}
-	for _, file := range []struct{ key, path string }{{"tls.cert", conf.TLS.Cert}, {"tls.key", conf.TLS.Key}} {
-		if _, err := os.ReadFile(file.path); err != nil {
-			return usagef("%s: %s", file.key, osReason(err))
+// publish makes what handshakes look at. Its caller holds mu.
+func (c *certificates) publish() {
+	shown := &shownCertificates{byName: make(map[string]*tls.Certificate), fallback: c.own.cert}
+	for name, h := range c.acme {
+		if h.cert != nil {
+			shown.byName[name] = h.cert
 		}
 	}
-	cert, err := tls.LoadX509KeyPair(conf.TLS.Cert, conf.TLS.Key)
-	if err != nil {
-		return usagef("tls.cert: %s with tls.key %s: %v", conf.TLS.Cert, conf.TLS.Key, err)
+	if cert := shown.byName[c.hostname]; cert != nil {
+		shown.fallback = cert
 	}
-	if left := cert.Leaf.NotAfter.Sub(c.now()); left < 14*day {
-		c.log.Warn("the certificate ends soon", "file", conf.TLS.Cert, "ends", cert.Leaf.NotAfter)
-	}
-	c.current.Store(&cert)
-	return nil
+	c.shown.Store(shown)
 }
 
-// loadOrMake takes the certificate of conf's files, else the self-signed one in
-// the data folder, which it makes if there is none that will do.
-func (c *certificates) loadOrMake(conf *Config) error {
-	if conf.TLS.Cert != "" {
-		return c.loadFiles(conf)
-	}
-	file := filepath.Join(conf.Data, selfSignedFile)
-	cert, err := tls.LoadX509KeyPair(file, file)
-	if err == nil && c.willDo(&cert, conf.Name()) {
-		c.current.Store(&cert)
+// names returns the names that a certificate from an authority is shown for.
+func (c *certificates) names() []string {
+	shown := c.shown.Load()
+	if shown == nil {
 		return nil
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		c.log.Warn("making a new self-signed certificate", "file", file, "err", err)
-	}
-	made, err := makeSelfSigned(conf.Name(), c.now())
-	if err != nil {
-		return fmt.Errorf("make a self-signed certificate: %w", err)
-	}
-	if err := writeFileWhole(file, made); err != nil {
-		return fmt.Errorf("keep the self-signed certificate: %w", err)
-	}
-	if cert, err = tls.X509KeyPair(made, made); err != nil {
-		return fmt.Errorf("self-signed certificate: %w", err)
-	}
-	c.current.Store(&cert)
-	return nil
+	return slices.Sorted(maps.Keys(shown.byName))
 }
 
-// willDo reports whether a self-signed certificate is for our name and good for
-// long enough.
-func (c *certificates) willDo(cert *tls.Certificate, hostname string) bool {
-	return c.now().Add(selfSignedRenew).Before(cert.Leaf.NotAfter) && slices.Contains(cert.Leaf.DNSNames, hostname)
-}
-
-// keepFresh looks twice a day whether the certificate has to be made or read
-// again, until ctx ends.
-func (c *certificates) keepFresh(ctx context.Context, conf func() *Config) error {
-	ticker := time.NewTicker(12 * time.Hour)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-			if err := c.loadOrMake(conf()); err != nil {
-				c.log.Error("cannot renew the certificate", "err", err)
-			}
+// status tells how the certificates stand, that of our own name first.
+func (c *certificates) status() []admin.Certificate {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.now()
+	var list []admin.Certificate
+	if h := c.acme[c.hostname]; h == nil || h.cert == nil {
+		first := c.own
+		if h != nil { // why there is none from the authority matters more than anything about the stopgap
+			first.trouble, first.failed, first.next = h.trouble, h.failed, h.next
+		}
+		list = append(list, first.status(c.hostname, now))
+	} else {
+		list = append(list, h.status(c.hostname, now))
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.acme)) {
+		if name != c.hostname {
+			list = append(list, c.acme[name].status(name, now))
 		}
 	}
+	return list
 }
 
-// makeSelfSigned returns a new certificate and its key in PEM.
-func makeSelfSigned(hostname string, now time.Time) ([]byte, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
+// status describes h, which is for name.
+func (h *held) status(name string, now time.Time) admin.Certificate {
+	s := admin.Certificate{Names: []string{name}, Source: h.source, File: h.file, Failed: h.failed, NextTry: h.next}
+	if h.trouble == nil {
+		s.Failed, s.NextTry = time.Time{}, time.Time{}
+	} else {
+		s.Error = oneLine(h.trouble.Error())
 	}
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
-	if err != nil {
-		return nil, err
+	if h.cert == nil {
+		return s
 	}
-	names := []string{hostname}
-	if hostname != "localhost" {
-		names = append(names, "localhost")
-	}
-	template := &x509.Certificate{
-		SerialNumber:          serial,
-		Subject:               pkix.Name{CommonName: hostname, Organization: []string{"postroom, self-signed"}},
-		DNSNames:              names,
-		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
-		NotBefore:             now.Add(-time.Hour),
-		NotAfter:              now.Add(selfSignedFor),
-		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		BasicConstraintsValid: true,
-		IsCA:                  true, // some programs take a certificate as its own authority only so
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return nil, err
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, err
-	}
-	return append(
-		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
-		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})...,
-	), nil
+	leaf := h.cert.Leaf
+	s.Names, s.Issuer = namesOf(leaf), issuerOf(leaf)
+	s.NotBefore, s.NotAfter = leaf.NotBefore, leaf.NotAfter
+	s.DaysLeft = daysLeft(leaf, now)
+	return s
 }
 
-// writeFileWhole writes a file for its owner alone: after a crash there is all
-// of it, or what was there before.
-func writeFileWhole(path string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
+// namesOf returns all names of a certificate.
+func namesOf(leaf *x509.Certificate) []string {
+	names := slices.Clone(leaf.DNSNames)
+	for _, ip := range leaf.IPAddresses {
+		names = append(names, ip.String())
 	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
+	if len(names) == 0 && leaf.Subject.CommonName != "" {
+		names = append(names, leaf.Subject.CommonName)
 	}
-	return os.Rename(f.Name(), path)
+	return names
+}
+
+// issuerOf names who has signed a certificate.
+func issuerOf(leaf *x509.Certificate) string {
+	who := append(slices.Clone(leaf.Issuer.Organization), leaf.Issuer.CommonName)
+	return strings.Join(slices.DeleteFunc(who, func(s string) bool { return s == "" }), ", ")
+}
+
+// daysLeft returns how many whole days a certificate is still good for; after its
+// end it is negative.
+func daysLeft(leaf *x509.Certificate, now time.Time) int {
+	left := leaf.NotAfter.Sub(now)
+	if left < 0 {
+		return -1 - int(-left/day)
+	}
+	return int(left / day)
 }

@@ -2,32 +2,51 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
 	"sync"
 	"time"
+
+	"golang.org/x/net/netutil"
 )
 
 // httpGrace is how long requests may take to finish when the server stops.
 const httpGrace = 5 * time.Second
 
-// serveHTTP serves h on l until ctx ends; then requests may finish within
-// httpGrace. timeout bounds the reading of a request and the writing of an
-// answer, each; zero means no bound.
+// serveHTTP serves h on l until ctx ends, as an httpServer does.
 func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger, timeout time.Duration) error {
+	s := &httpServer{handler: h, timeout: timeout, noise: slog.LevelWarn, log: log}
+	return s.serve(ctx, l)
+}
+
+// An httpServer serves one handler.
+type httpServer struct {
+	handler http.Handler
+	tls     *tls.Config   // nil: in the clear
+	timeout time.Duration // of reading a request and of writing an answer, each; zero: no bound
+	most    int           // connections at once; zero: any number
+	noise   slog.Level    // of what net/http logs about clients
+	log     *slog.Logger
+}
+
+// serve serves connections of l until ctx ends; then requests may finish within
+// httpGrace.
+func (s *httpServer) serve(ctx context.Context, l net.Listener) error {
 	idle := &silentConns{open: make(map[net.Conn]struct{})}
 	hs := &http.Server{
-		Handler:           h,
+		Handler:           s.handler,
+		TLSConfig:         s.tls,
 		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       timeout,
-		WriteTimeout:      timeout,
+		ReadTimeout:       s.timeout,
+		WriteTimeout:      s.timeout,
 		IdleTimeout:       2 * time.Minute,
 		ConnState:         idle.note,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), s.noise),
 
-		DisableGeneralOptionsHandler: true, // h answers all, with its own headers
+		DisableGeneralOptionsHandler: true, // the handler answers all, with its own headers
 	}
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -39,7 +58,7 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Lo
 			hs.Close()
 		}
 	})
-	err := hs.Serve(l)
+	err := s.run(hs, l)
 	if !stop() {
 		<-stopped
 	}
@@ -47,6 +66,16 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Lo
 		return nil
 	}
 	return err
+}
+
+func (s *httpServer) run(hs *http.Server, l net.Listener) error {
+	if s.most > 0 {
+		l = netutil.LimitListener(l, s.most)
+	}
+	if s.tls != nil {
+		return hs.ServeTLS(l, "", "")
+	}
+	return hs.Serve(l)
 }
 
 // silentConns are connections that have sent nothing yet, such as browsers open

@@ -27,6 +27,8 @@ func bindAll(c *Config) ([]port, error) {
 		{"submissions", c.Listen.Submissions},
 		{"pop3", c.Listen.POP3},
 		{"pop3s", c.Listen.POP3S},
+		{"http", c.Listen.HTTP},
+		{"https", c.Listen.HTTPS},
 		{"web", c.Listen.Web},
 		{"metrics", c.Listen.Metrics},
 	} {
@@ -58,7 +60,7 @@ func (c *Config) network(addr string) string {
 }
 
 func (l *ListenConfig) addresses() []string {
-	return slices.Concat(l.SMTP, l.Submission, l.Submissions, l.POP3, l.POP3S, l.Web, l.Metrics)
+	return slices.Concat(l.SMTP, l.Submission, l.Submissions, l.POP3, l.POP3S, l.HTTP, l.HTTPS, l.Web, l.Metrics)
 }
 
 func closeAll(ports []port) {
@@ -84,6 +86,14 @@ func bindError(key, addr string, err error) error {
 		err = op.Err
 	}
 	return usagef("%s: cannot listen on %s: %v", key, addr, err)
+}
+
+// bound returns where a service listens first; nil if it doesn't.
+func (sv *server) bound(service string) net.Addr {
+	for _, p := range byService(sv.ports, service) {
+		return p.Addr()
+	}
+	return nil
 }
 
 // byService returns the listeners of one service.

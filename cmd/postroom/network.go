@@ -189,3 +189,8 @@ func isOwnAddress(ip netip.Addr) bool {
 	c.Close()
 	return true
 }
+
+// lookupHost returns the addresses of a host.
+func (sv *server) lookupHost(ctx context.Context, host string) ([]netip.Addr, error) {
+	return sv.network.Load().names.LookupNetIP(ctx, "ip", host)
+}

@@ -41,6 +41,7 @@ func openProgram(ctx context.Context, conf *Config, log *slog.Logger) (*program,
 	p.auth = auth.New(s, auth.Options{SCRAM: conf.Auth.SCRAM, Log: log})
 	p.admin = &admin.Admin{Store: s, Auth: p.auth, Now: time.Now, Log: log, OwnAddress: isOwnAddress}
 	p.leadBy(func() *Config { return conf })
+	p.admin.Shown = func(context.Context) ([]admin.Certificate, error) { return statusOnDisk(conf, time.Now()), nil }
 	return p, nil
 }
 

@@ -13,7 +13,7 @@ func atNextStart(path string) bool {
 }
 
 // reload reads the configuration and the certificate again. What is wrong with
-// either is logged, and everything stays as it was.
+// either is logged, and it stays as it was.
 func (sv *server) reload() {
 	old := sv.conf.Load()
 	conf, err := loadConfig(old.File, sv.shell.environ)
@@ -23,11 +23,11 @@ func (sv *server) reload() {
 	}
 	now, later := changedKeys(old, conf)
 	conf.Data = old.Data
-	if err := sv.certs.loadOrMake(conf); err != nil {
-		sv.log.Error("the configuration and the certificate stay as they were", "err", err)
-		return
+	if err := sv.certs.load(conf); err != nil {
+		sv.log.Error("the certificate stays as it was", "err", err)
 	}
 	sv.configure(conf)
+	sv.certs.tryAgain()
 	if len(later) > 0 {
 		sv.log.Warn("some keys take effect at the next start", "keys", later)
 	}
@@ -40,7 +40,7 @@ func (sv *server) reload() {
 // renew has everything that comes from now on served as the configuration says;
 // sessions that are open stay as they are.
 func (sv *server) renew() {
-	for _, s := range sv.mailServices() {
+	for _, s := range sv.gatedServices() {
 		sv.start(s)
 	}
 	select {

@@ -19,6 +19,7 @@ import (
 
 	"postroom/pop3d"
 	"postroom/store"
+	"postroom/store/admin"
 )
 
 // serveCmd runs the server.
@@ -86,7 +87,7 @@ type server struct {
 	certs   *certificates
 	monitor *monitor
 	ports   []port
-	gates   []*gate // of the mail services
+	gates   []*gate // of the services that follow the configuration
 	locks   pop3d.Locks
 	hangups chan os.Signal
 	renewed chan struct{} // capacity 1: the configuration has changed
@@ -113,10 +114,6 @@ func (sv *server) runUntilSignal(ctx context.Context) error {
 func (sv *server) run(ctx context.Context) error {
 	conf := sv.conf.Load()
 	if err := refuseSecond(ctx, conf); err != nil {
-		return err
-	}
-	sv.certs = &certificates{now: time.Now, log: sv.log}
-	if err := sv.certs.loadFiles(conf); err != nil {
 		return err
 	}
 	var err error
@@ -154,16 +151,18 @@ func (sv *server) serve(ctx context.Context, conf *Config) error {
 	if err := sv.checkSources(ctx); err != nil {
 		return err
 	}
-	if err := sv.certs.loadOrMake(conf); err != nil {
+	sv.certs = newCertificates(sv.log)
+	if err := sv.certs.load(conf); err != nil {
 		return err
 	}
+	sv.admin.Shown = func(context.Context) ([]admin.Certificate, error) { return sv.certs.status(), nil }
 	if err := emptySpool(conf.Data); err != nil {
 		return err
 	}
 	sv.monitor = newMonitor(sv.store)
 	gateway := &gatewayWatch{trusted: conf.Listen.ProxyTrusted, log: sv.log}
 	for _, p := range sv.ports {
-		if isMail(p.service) {
+		if isGated(p.service) {
 			l := sv.monitor.watch(p)
 			if p.service == "smtp" {
 				l.gateway = gateway
@@ -221,8 +220,8 @@ func emptySpool(data string) error {
 // welcome tells whoever started the server that it is there.
 func (sv *server) welcome(ctx context.Context) error {
 	conf := sv.conf.Load()
-	if conf.TLS.ACME && conf.TLS.Cert == "" {
-		sv.log.Warn("tls.acme is still to come: the certificate is self-signed for now")
+	if conf.TLS.ACME && conf.LocalMode {
+		sv.log.Warn("tls.acme is not for local mode, which asks nobody outside of this machine")
 	}
 	for _, name := range unknownVariables(conf, sv.shell.environ) {
 		sv.log.Warn("an environment variable names no key of the configuration", "variable", name)
@@ -261,7 +260,7 @@ type service struct {
 func (sv *server) runServices(ctx context.Context, control net.Listener) error {
 	group, running := errgroup.WithContext(ctx)
 	sv.start = func(s service) { group.Go(func() error { return sv.guard(running, s) }) }
-	for _, s := range append(sv.services(control), sv.mailServices()...) {
+	for _, s := range append(sv.services(control), sv.gatedServices()...) {
 		sv.start(s)
 	}
 	<-running.Done()

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"postroom/delivery"
@@ -25,7 +24,7 @@ func (sv *server) services(control net.Listener) []service {
 		}},
 		{"delivery", sv.deliver},
 		{"notices", sv.sendNotices},
-		{"certificate", func(ctx context.Context) error { return sv.certs.keepFresh(ctx, sv.conf.Load) }},
+		{"certificate", sv.keepCertificates},
 		{"hangup", sv.onHangup},
 	}
 	if sv.shell.getenv("GOMEMLIMIT") == "" {
@@ -37,16 +36,16 @@ func (sv *server) services(control net.Listener) []service {
 	return append(list, sv.webServices()...)
 }
 
-// mailServices returns the services of one generation: servers of mail programs
-// and other servers, as the configuration is now, each with a turn at its gates.
-// One server has all of a service's gates: its limits count them together.
-func (sv *server) mailServices() []service {
+// gatedServices returns the services of one generation: servers of mail programs,
+// other servers and the web, as the configuration is now, each with a turn at its
+// gates. One server has all of a service's gates: its limits count them together.
+func (sv *server) gatedServices() []service {
 	var list []service
 	servers := make(map[string]func(context.Context, net.Listener) error)
 	for _, g := range sv.gates {
 		serve := servers[g.service]
 		if serve == nil {
-			serve = sv.mailServer(g.service)
+			serve = sv.gatedServer(g.service)
 			servers[g.service] = serve
 		}
 		l := g.next()
@@ -55,13 +54,19 @@ func (sv *server) mailServices() []service {
 	return list
 }
 
-func isMail(name string) bool {
-	return slices.Contains([]string{"smtp", "submission", "submissions", "pop3", "pop3s"}, name)
+func isGated(name string) bool {
+	return slices.Contains([]string{"smtp", "submission", "submissions", "pop3", "pop3s", "http", "https"}, name)
 }
 
-// mailServer returns the Serve of a new server for one of the mail services.
-func (sv *server) mailServer(name string) func(context.Context, net.Listener) error {
-	if strings.HasPrefix(name, "pop3") {
+// gatedServer returns the Serve of a new server for one of the services behind
+// gates.
+func (sv *server) gatedServer(name string) func(context.Context, net.Listener) error {
+	switch name {
+	case "http":
+		return sv.plainWeb().serve
+	case "https":
+		return sv.secureWeb().serve
+	case "pop3", "pop3s":
 		return sv.pop3Server(name).Serve
 	}
 	return sv.smtpServer(name).Serve
@@ -122,9 +127,10 @@ func (sv *server) pop3Server(name string) *pop3d.Server {
 	}
 }
 
-func (sv *server) webServices() []service {
+// pages returns the web page.
+func (sv *server) pages() *web.Server {
 	conf := sv.conf.Load()
-	pages := &web.Server{
+	return &web.Server{
 		Admin:          sv.admin,
 		Auth:           sv.auth,
 		Accounts:       sv.store,
@@ -135,8 +141,11 @@ func (sv *server) webServices() []service {
 		Log:            sv.log.With("service", "web"),
 		Now:            time.Now,
 	}
+}
+
+func (sv *server) webServices() []service {
 	var list []service
-	handler := pages.Handler()
+	handler := sv.pages().Handler()
 	for _, p := range byService(sv.ports, "web") {
 		l := sv.monitor.watch(p)
 		list = append(list, service{"web", func(ctx context.Context) error { return serveHTTP(ctx, l, handler, sv.log, time.Minute) }})
