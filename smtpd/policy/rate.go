@@ -12,6 +12,7 @@ import (
 // Bounds of a Rate.
 const (
 	rateWindow   = time.Minute
+	tallyWindow  = 10 * time.Minute
 	networkTimes = 4     // as much as from an address may come from its network
 	maxRated     = 16384 // addresses, and networks, that are counted at a time
 )
@@ -43,8 +44,8 @@ func (r *Rate) take(addr netip.Addr, limit int) (ok, first bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	at := now()
-	r.addresses.turn(at)
-	r.networks.turn(at)
+	r.addresses.turn(at, rateWindow)
+	r.networks.turn(at, rateWindow)
 	network := networkOf(addr)
 	switch {
 	case r.addresses.count(addr)+1 > float64(limit):
@@ -55,6 +56,30 @@ func (r *Rate) take(addr netip.Addr, limit int) (ok, first bool) {
 	r.addresses.add(addr)
 	r.networks.add(network)
 	return true, false
+}
+
+// A Tally counts what was seen of each network, a /24 or a /64, in the last ten
+// minutes. Like a Rate it is bounded, ready as it is, and for many goroutines; but
+// loopback counts.
+type Tally struct {
+	mu   sync.Mutex
+	seen counter
+}
+
+// Add counts one more.
+func (t *Tally) Add(addr netip.Addr, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.seen.turn(now, tallyWindow)
+	t.seen.add(networkOf(addr))
+}
+
+// Count returns how many there were.
+func (t *Tally) Count(addr netip.Addr, now time.Time) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.seen.turn(now, tallyWindow)
+	return int(t.seen.count(networkOf(addr)))
 }
 
 // networkOf returns the /24 or the /64 that an address is in.
@@ -80,14 +105,14 @@ type tally struct {
 }
 
 // turn begins a new window if it is time.
-func (c *counter) turn(now time.Time) {
+func (c *counter) turn(now time.Time, window time.Duration) {
 	switch gone := now.Sub(c.began); {
-	case gone < 0 || gone >= 2*rateWindow:
+	case gone < 0 || gone >= 2*window:
 		c.began, c.this, c.old = now, make(map[netip.Addr]tally), nil
-	case gone >= rateWindow:
-		c.began, c.this, c.old = c.began.Add(rateWindow), make(map[netip.Addr]tally), c.this
+	case gone >= window:
+		c.began, c.this, c.old = c.began.Add(window), make(map[netip.Addr]tally), c.this
 	}
-	c.part = 1 - float64(now.Sub(c.began))/float64(rateWindow)
+	c.part = 1 - float64(now.Sub(c.began))/float64(window)
 }
 
 func (c *counter) count(key netip.Addr) float64 {

@@ -153,3 +153,25 @@ func TestRateChecks(t *testing.T) {
 		t.Errorf("one of our own: %+v, %v", v, err)
 	}
 }
+
+func TestTally(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tally, addr := &Tally{}, netip.MustParseAddr("192.0.2.1")
+		for range 100 {
+			tally.Add(addr, time.Now())
+		}
+		for i := range 10 * maxRated {
+			tally.Add(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), time.Now())
+		}
+		for _, want := range []struct {
+			after time.Duration
+			addr  string
+			count int
+		}{{0, "192.0.2.99", 100}, {0, "192.0.3.1", 0}, {15 * time.Minute, "192.0.2.1", 50}, {time.Hour, "192.0.2.1", 0}} {
+			time.Sleep(want.after)
+			if got := tally.Count(netip.MustParseAddr(want.addr), time.Now()); got != want.count {
+				t.Errorf("%d of %s after %v, want %d", got, want.addr, want.after, want.count)
+			}
+		}
+	})
+}
