@@ -24,6 +24,9 @@ type program struct {
 	store *sqlite.Store
 	auth  *auth.Authenticator
 	admin *admin.Admin
+
+	logins  *logins
+	current func() *Config // what the configuration says now; a running server reads it again
 }
 
 // openProgram opens the store in the data folder of conf, which it makes if
@@ -37,20 +40,18 @@ func openProgram(ctx context.Context, conf *Config, log *slog.Logger) (*program,
 	if err != nil {
 		return nil, openError(conf, err)
 	}
-	p := &program{conf: conf, log: log, store: s}
-	p.auth = auth.New(s, auth.Options{SCRAM: conf.Auth.SCRAM, Log: log})
+	p := &program{conf: conf, log: log, store: s, current: func() *Config { return conf }}
+	p.logins = newLogins(s, func() *Config { return p.current() }, log)
+	if err := p.logins.guard.Load(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	p.auth = auth.New(s, auth.Options{SCRAM: conf.Auth.SCRAM, Log: log, Guard: p.logins.guard})
 	p.admin = &admin.Admin{Store: s, Auth: p.auth, Now: time.Now, Log: log, OwnAddress: isOwnAddress}
-	p.leadBy(func() *Config { return conf })
+	p.admin.Leading = func(ways store.Ways) func(store.Lane) string {
+		return delivery.Destinations(ways, p.current().Delivery.Smarthost)
+	}
 	p.admin.Shown = func(context.Context) ([]admin.Certificate, error) { return statusOnDisk(conf, time.Now()), nil }
 	return p, nil
-}
-
-// leadBy tells the operations where mail goes, by what the configuration says
-// when they ask.
-func (p *program) leadBy(conf func() *Config) {
-	p.admin.Leading = func(ways store.Ways) func(store.Lane) string {
-		return delivery.Destinations(ways, conf().Delivery.Smarthost)
-	}
 }
 
 // storeOptions says how the store of conf is opened.

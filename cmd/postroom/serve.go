@@ -125,7 +125,7 @@ func (sv *server) run(ctx context.Context) error {
 	if sv.program, err = sv.open(ctx, conf); err != nil {
 		return err
 	}
-	sv.leadBy(sv.conf.Load) // it may be read again
+	sv.current = sv.conf.Load // it may be read again
 	err = sv.serve(ctx, conf)
 	return errors.Join(err, sv.program.close())
 }
@@ -160,6 +160,7 @@ func (sv *server) serve(ctx context.Context, conf *Config) error {
 		return err
 	}
 	sv.monitor = newMonitor(sv.store)
+	sv.monitor.registry.MustRegister(sv.logins.collectors()...)
 	gateway := &gatewayWatch{trusted: conf.Listen.ProxyTrusted, log: sv.log}
 	for _, p := range sv.ports {
 		if isGated(p.service) {

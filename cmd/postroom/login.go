@@ -1,0 +1,39 @@
+package main
+
+import (
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"postroom/store/auth"
+	"postroom/store/sqlite"
+)
+
+// logins is who watches over failed logins, and how many there were.
+type logins struct {
+	guard  *auth.Guard
+	failed *prometheus.CounterVec
+}
+
+// newLogins returns a watch whose blocks are kept in s. conf is asked each time:
+// what is remembered outlives the configuration.
+func newLogins(s *sqlite.Store, conf func() *Config, log *slog.Logger) *logins {
+	l := &logins{failed: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "postroom_logins_failed_total", Help: "Logins with a wrong name or password since the start, by service.",
+	}, []string{"protocol"})}
+	l.guard = auth.NewGuard(auth.GuardOptions{
+		Blocks:  s,
+		Access:  s.Access,
+		Enabled: func() bool { return conf().Auth.BlockGuessers },
+		Failed:  func(protocol string) { l.failed.WithLabelValues(protocol).Inc() },
+		Log:     log,
+	})
+	return l
+}
+
+// collectors are the metrics of logins.
+func (l *logins) collectors() []prometheus.Collector {
+	return []prometheus.Collector{l.failed, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "postroom_login_blocks", Help: "Networks that may not log in for a while because they guessed passwords.",
+	}, func() float64 { return float64(len(l.guard.Blocks())) })}
+}
