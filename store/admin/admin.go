@@ -80,7 +80,15 @@ type Store interface {
 	RemoveAccess(ctx context.Context, what string, action store.AccessAction) error
 	Concerns(ctx context.Context) ([]store.Concern, error)
 
+	SetAllowance(ctx context.Context, owner store.Owner, a store.Allowance) error
+	Sending(ctx context.Context, owner store.Owner) (store.Sending, error)
+	Sendings(ctx context.Context, percent int64) ([]store.Sending, error)
+	AddDevice(ctx context.Context, d store.Device) error
+	Devices(ctx context.Context) ([]store.Device, error)
+	RemoveDevice(ctx context.Context, network netip.Prefix) error
+
 	QuotaNotices(ctx context.Context) ([]store.QuotaNotice, error)
+	LimitNotices(ctx context.Context) ([]store.LimitNotice, error)
 	NewMessageID() store.MessageID
 	Accept(ctx context.Context, a store.Acceptance) error
 }

@@ -3,7 +3,12 @@ package admin
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
 	"time"
+
+	"postroom/store"
 )
 
 // AddDevice asks for a network whose machines may submit mail without logging in.
@@ -22,16 +27,144 @@ type Device struct {
 
 // AddDevice lets machines submit as an account. It takes effect at once.
 func (a *Admin) AddDevice(ctx context.Context, request AddDevice) (Device, error) {
-	return Device{}, errors.ErrUnsupported
+	network, err := parseDeviceNetwork(request.Network)
+	if err != nil {
+		return Device{}, err
+	}
+	account, err := a.account(ctx, request.Account)
+	if err != nil {
+		return Device{}, err
+	}
+	d := store.Device{Network: network, Account: account.ID, Created: a.Now()}
+	err = a.Store.AddDevice(ctx, d)
+	switch {
+	case errors.Is(err, store.ErrConflict):
+		return Device{}, a.deviceTaken(ctx, network)
+	case errors.Is(err, store.ErrNotFound):
+		return Device{}, notFound("There is no account %s.", account.Address)
+	case err != nil:
+		return Device{}, fmt.Errorf("add device: %w", err)
+	}
+	return deviceOf(d, account), nil
+}
+
+func (a *Admin) deviceTaken(ctx context.Context, network netip.Prefix) error {
+	devices, err := a.Devices(ctx)
+	if err != nil {
+		return err
+	}
+	for _, d := range devices {
+		if d.Network == networkText(network) {
+			return conflict("%s sends as %s already. Remove it first.", d.Network, d.Account)
+		}
+	}
+	return conflict("%s is a device already.", networkText(network))
 }
 
 // Devices returns all devices by network.
 func (a *Admin) Devices(ctx context.Context) ([]Device, error) {
-	return nil, errors.ErrUnsupported
+	devices, err := a.Store.Devices(ctx)
+	if err != nil || len(devices) == 0 {
+		return nil, err
+	}
+	accounts, err := a.Store.Accounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	of := make(map[store.AccountID]store.Account, len(accounts))
+	for _, account := range accounts {
+		of[account.ID] = account
+	}
+	list := make([]Device, 0, len(devices))
+	for _, d := range devices {
+		if account, ok := of[d.Account]; ok {
+			list = append(list, deviceOf(d, account))
+		}
+	}
+	return list, nil
 }
 
 // RemoveDevice takes the right from a network, named as it is listed or as it was
 // added. Sessions that are open can't send any more.
 func (a *Admin) RemoveDevice(ctx context.Context, network string) error {
-	return errors.ErrUnsupported
+	prefix, err := readDeviceNetwork(network)
+	if err != nil {
+		return err
+	}
+	err = a.Store.RemoveDevice(ctx, prefix)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return notFound("%s is not a device. See the list of devices for how it is written there.", networkText(prefix))
+	case err != nil:
+		return fmt.Errorf("remove device: %w", err)
+	}
+	return nil
+}
+
+// The widest networks of devices, in bits: whoever is in one can send without a
+// password.
+const (
+	widestIPv4 = 8
+	widestIPv6 = 32
+)
+
+func parseDeviceNetwork(text string) (netip.Prefix, error) {
+	network, err := readDeviceNetwork(text)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	widest := widestIPv4
+	if network.Addr().Is6() {
+		widest = widestIPv6
+	}
+	switch {
+	case network.Bits() < widest:
+		return netip.Prefix{}, invalid("%s is too wide, at most /%d is taken: everybody in it could send mail without a password, "+
+			"which makes an open relay. Name the device's own address.", network, widest)
+	case network.Addr().IsUnspecified() || network.Addr().IsMulticast():
+		return netip.Prefix{}, invalid("%s is not an address that a device can have.", networkText(network))
+	}
+	return network, nil
+}
+
+// readDeviceNetwork reads an IP address, or a network by its first address and the
+// number of bits that all its addresses share.
+func readDeviceNetwork(text string) (netip.Prefix, error) {
+	text = strings.TrimSpace(text)
+	network, err := netip.ParsePrefix(text)
+	if err != nil {
+		addr, err := netip.ParseAddr(text)
+		if err != nil || addr.Zone() != "" {
+			return netip.Prefix{}, invalid("%q is not an IP address or network. It should look like 192.0.2.7, 192.0.2.0/28 or 2001:db8::/64.", text)
+		}
+		network = netip.PrefixFrom(addr, addr.BitLen())
+	}
+	if network.Addr().Is4In6() { // connections show the IPv4 address
+		if network.Bits() < 96 {
+			return netip.Prefix{}, invalid("%s holds all of IPv4. Name the network itself, such as 192.0.2.0/28.", text)
+		}
+		network = netip.PrefixFrom(network.Addr().Unmap(), network.Bits()-96)
+	}
+	if masked := network.Masked(); masked != network {
+		return netip.Prefix{}, invalid("%s is an address with the size of a network. Did you mean the network %s, or the address %s alone?",
+			network, masked, network.Addr())
+	}
+	return network, nil
+}
+
+// networkText writes a network of one address as that address.
+func networkText(network netip.Prefix) string {
+	if network.IsSingleIP() {
+		return network.Addr().String()
+	}
+	return network.String()
+}
+
+func deviceOf(d store.Device, account store.Account) Device {
+	return Device{
+		Network: networkText(d.Network),
+		Account: account.Address.String(),
+		Status:  statusWords[account.Standing()],
+		Created: d.Created,
+	}
 }
