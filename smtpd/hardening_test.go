@@ -291,16 +291,6 @@ func TestNoChunking(t *testing.T) {
 	c.do("BDAT 0 LAST", "502")
 }
 
-func TestBadCommandsEndASession(t *testing.T) {
-	h := serve(t)
-	c := h.open(t)
-	for range maxBadCommands {
-		c.do("NONSENSE", "500 5.5.2")
-	}
-	c.expect("421 4.7.0")
-	c.expectEnd()
-}
-
 func TestBadLoginsEndASession(t *testing.T) {
 	h := serve(t, submission, func(s *Server) { s.RequireTLS = false })
 	c := h.open(t)
@@ -313,17 +303,6 @@ func TestBadLoginsEndASession(t *testing.T) {
 	if len(r) != maxBadLogins || r[0].From != "nobody@example.test" || r[0].Events[0].Reason != "login failed" {
 		t.Errorf("refusals: %+v", r)
 	}
-}
-
-func TestBadRecipientsEndASession(t *testing.T) {
-	h := serve(t)
-	c := h.open(t)
-	c.do("MAIL FROM:<x@far.test>", "250")
-	for i := range maxBadRecipients {
-		c.do(fmt.Sprintf("RCPT TO:<user%d@example.test>", i), "550 5.1.1")
-	}
-	c.expect("421 4.7.0")
-	c.expectEnd()
 }
 
 func TestPipelinedAfterRefusedMailCostsNothing(t *testing.T) {

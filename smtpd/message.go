@@ -3,6 +3,7 @@ package smtpd
 import (
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"postroom/smtpd/policy"
@@ -164,7 +165,7 @@ func (s *session) accept(id store.MessageID, sp *spool, h header) error {
 		Accepted: s.event(store.Accepted),
 		Events:   s.mail.rejected,
 	}
-	a.Accepted.Checks = verdict.Checks
+	a.Accepted.Checks = slices.Concat(s.mail.checks, verdict.Checks)
 	a.Authentic = verdict.Authentic
 	if s.submitting() {
 		a.Origin = store.FromAccount

@@ -57,6 +57,8 @@ type Server struct {
 	TLS         *tls.Config // nil: no TLS
 	ImplicitTLS bool        // TLS from the first byte
 
+	Unknown *policy.Tally // networks that asked for unknown recipients; nil: not remembered
+
 	Limits       Limits
 	BackupExpire time.Duration  // how long mail for backup domains is kept; zero: 21 days
 	ProxyTrusted []netip.Prefix // their connections must open with a PROXY header, nobody else's may

@@ -52,8 +52,8 @@ type session struct {
 	mail           *transaction
 	mailRefused    bool // what a client has pipelined after MAIL is no fault of its own
 
-	memory policy.Memory
-	owed   time.Duration // how much longer our replies are to take
+	asked policy.Memory // what checks have begun to look up
+	owed  time.Duration // how much longer our replies are to take
 
 	badCommands, badRecipients, badLogins, blockedLogins, refusals int
 }
@@ -63,8 +63,8 @@ type transaction struct {
 	envelope   mail.Envelope
 	declared   int64 // SIZE; 0 if not said
 	recipients []recipient
-	rejected   []store.Event // recipients that were not taken
-	tried      bool          // there was one
+	rejected   []store.Event       // recipients that were not taken
+	tried      bool                // there was one
 	checks     []store.CheckResult // what was found out at RCPT
 }
 
@@ -144,7 +144,9 @@ func (s *session) wrote(reply []byte) {
 		s.badLogins++
 	case code[:2] == "55" && code != "555", s.mailRefused && code == "503" && s.verb != "MAIL":
 		s.badRecipients++
-		s.slowRecipient(reply)
+		if code != "503" {
+			s.slowRecipient(reply)
+		}
 	default:
 		s.badCommands++
 		s.owed += commandDelay(s.badCommands)
@@ -163,7 +165,7 @@ func (s *session) who() policy.Client {
 		TLS:      s.conn.tls != nil,
 		Account:  s.account.ID,
 		Hostname: s.Hostname,
-		Memory:   &s.memory,
+		Memory:   &s.asked,
 	}
 }
 

@@ -79,7 +79,7 @@ func (s *session) judgeConnection() error {
 		s.conn.end(statusFor(err))
 		return errEnded
 	}
-	if verdict.Delay > 0 && !s.client.IsLoopback() {
+	if verdict.Delay > 0 && !verdict.Allowed && !s.client.IsLoopback() {
 		return s.delayGreeting(verdict.Delay)
 	}
 	return nil

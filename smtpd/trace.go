@@ -70,6 +70,12 @@ func checksOf(err error) []store.CheckResult {
 	return nil
 }
 
+// isQuiet reports objections that the trace has one of already.
+func isQuiet(err error) bool {
+	o, ok := errors.AsType[objection](err)
+	return ok && o.Quiet
+}
+
 // isSyntax reports answers to what isn't mail at all, which nobody looks for.
 func isSyntax(answer mail.Status) bool {
 	return answer.Code/10 == 50 || answer == statusUnknownParam
@@ -77,9 +83,13 @@ func isSyntax(answer mail.Status) bool {
 
 // noteRefusal notes that a sender, or with recipients a message, wasn't taken.
 func (s *session) noteRefusal(sender string, err error) {
-	if answer := statusFor(err); !isSyntax(answer) {
-		s.refuse(sender, []store.Event{s.rejection("", answer, reasonOf(err))})
+	answer := statusFor(err)
+	if isSyntax(answer) || isQuiet(err) {
+		return
 	}
+	e := s.rejection("", answer, reasonOf(err))
+	e.Checks = checksOf(err)
+	s.refuse(sender, []store.Event{e})
 }
 
 // rejectRecipient notes a recipient that wasn't taken. It goes into the trace of
@@ -119,7 +129,7 @@ func (s *session) refuseMessage(id store.MessageID, headerID string, err error) 
 		r.To = append(r.To, to.Address.String())
 	}
 	rejection := s.rejection("", statusFor(err), reasonOf(err))
-	rejection.Checks = checksOf(err)
+	rejection.Checks = slices.Concat(s.mail.checks, checksOf(err))
 	r.Events = append(s.mail.rejected, rejection)
 	s.mail.rejected = nil
 	s.Server.Mail.Refused(r)

@@ -3,6 +3,7 @@ package smtpd
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	smtp "github.com/emersion/go-smtp"
 
@@ -106,9 +107,23 @@ func (s *session) judgeRecipient(argument string) (r recipient, err error) {
 	if isOver(r.to, s.mail.declared) {
 		return r, statusMailboxFull
 	}
-	return r, judge(s, s.Rules.Recipient, policy.Recipient{
+	verdict, err := ask(s, s.Rules.Recipient, policy.Recipient{
 		Sender: s.mail.envelope.Sender, Address: r.Address, Ours: r.to.Ours,
 	})
+	if err == nil {
+		s.mail.note(verdict.Checks)
+	}
+	return r, err
+}
+
+// note remembers what checks have found out about a recipient that is taken, for
+// the trace; about all of them that is nearly always the same.
+func (t *transaction) note(checks []store.CheckResult) {
+	for _, c := range checks {
+		if !slices.Contains(t.checks, c) {
+			t.checks = append(t.checks, c)
+		}
+	}
 }
 
 // resolve finds where mail for address goes, and decides whether this client

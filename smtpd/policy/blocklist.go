@@ -31,8 +31,8 @@ type Blocklists struct {
 	Health  *ListHealth
 }
 
-// maxAuthors bounds how many domains of a header's From are asked for.
-const maxAuthors = 10
+// maxAuthorsAsked bounds how many domains of a header's From are asked for.
+const maxAuthorsAsked = 10
 
 // Begin asks, at MAIL, what OfRecipient is going to judge by: the answers come
 // while the client goes on.
@@ -107,7 +107,7 @@ func (b *Blocklists) questions(client Client, sender mail.Address) []listQuestio
 
 func (b *Blocklists) authorQuestions(m *Message) []listQuestion {
 	var all []listQuestion
-	for _, author := range m.From[:min(len(m.From), maxAuthors)] {
+	for _, author := range m.From[:min(len(m.From), maxAuthorsAsked)] {
 		all = b.addDomain(all, listedName(author.Domain), "of From")
 	}
 	return all
