@@ -3,17 +3,140 @@ package admin
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 
+	"golang.org/x/sync/errgroup"
+
+	"postroom/store"
 	"postroom/store/zone"
 )
 
+// maxDomains is how many domains are looked up at the same time.
+const maxDomains = 8
+
 // DNS says what the DNS must say about a domain, and how what it says stands to
-// that. It takes ten seconds at most.
+// that. It takes about ten seconds at most. Keys that wait for their records sign
+// from then on, if these are there.
 func (a *Admin) DNS(ctx context.Context, domain string) (zone.Report, error) {
-	return zone.Report{}, errors.ErrUnsupported
+	name, err := parseDomain(domain)
+	if err != nil {
+		return zone.Report{}, err
+	}
+	domains, err := a.Store.Domains(ctx)
+	if err != nil {
+		return zone.Report{}, err
+	}
+	i := slices.IndexFunc(domains, func(d store.Domain) bool { return d.Name == name })
+	if i < 0 {
+		return zone.Report{}, noDomain(name)
+	}
+	return a.reportDNS(ctx, domains[i])
 }
 
 // AllDNS is DNS for all domains, by name.
 func (a *Admin) AllDNS(ctx context.Context) ([]zone.Report, error) {
-	return nil, errors.ErrUnsupported
+	domains, err := a.Store.Domains(ctx)
+	if err != nil {
+		return nil, err
+	}
+	reports := make([]zone.Report, len(domains))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(maxDomains)
+	for i, d := range domains {
+		group.Go(func() (err error) {
+			reports[i], err = a.reportDNS(ctx, d)
+			return err
+		})
+	}
+	return reports, group.Wait()
+}
+
+func (a *Admin) reportDNS(ctx context.Context, d store.Domain) (zone.Report, error) {
+	if a.Server == nil || a.Lookups == nil {
+		return zone.Report{}, errors.ErrUnsupported
+	}
+	dns, unasked := a.Lookups()
+	if unasked == nil && !d.Backup {
+		a.activateSeen(ctx, d.Name, dns)
+	}
+	f, err := a.dnsFacts(ctx, d)
+	switch {
+	case err != nil:
+		return zone.Report{}, fmt.Errorf("what the DNS of %s must say: %w", d.Name, err)
+	case unasked != nil:
+		return zone.NotAsked(f, unasked.Error()), nil
+	}
+	return zone.Judge(f, zone.Look(ctx, f, dns)), nil
+}
+
+// activateSeen lets keys sign whose records have come up. What is in the way of that
+// stands in the report, too.
+func (a *Admin) activateSeen(ctx context.Context, domain string, dns zone.Lookups) {
+	ctx, cancel := context.WithTimeout(ctx, zone.Patience)
+	defer cancel()
+	if _, err := a.ActivateDKIM(ctx, domain, dns); err != nil {
+		a.Log.DebugContext(ctx, "can't see whether new DKIM keys are published", "domain", domain, "err", err)
+	}
+}
+
+// dnsFacts gathers what is to be known of a domain.
+func (a *Admin) dnsFacts(ctx context.Context, d store.Domain) (zone.Facts, error) {
+	f := zone.Facts{Server: a.Server(), Domain: d.Name, Backup: d.Backup}
+	if d.Backup {
+		return f, nil
+	}
+	ways, err := a.Store.Ways(ctx)
+	if err != nil {
+		return f, err
+	}
+	f.Sources, f.AllChosen = sourcesOf(ways.Sources, d.Name)
+	for _, r := range ways.Routes {
+		if r.Domain == store.AnyDomain && r.Host != "" && (r.For == store.For{} || r.For.Domain == d.Name) {
+			f.Relay = r.Host
+		}
+	}
+	keys, err := a.DKIMKeys(ctx, d.Name)
+	for _, k := range keys {
+		f.Keys = append(f.Keys, zone.Key{Name: k.Record, Value: k.Value, State: keyState(k.State)})
+	}
+	return f, err
+}
+
+// keyState says what the state of a key means to its record.
+func keyState(s DKIMState) zone.KeyState {
+	switch s {
+	case DKIMNext:
+		return zone.KeyNext
+	case DKIMRetired:
+		return zone.KeyRetired
+	}
+	return zone.KeySigns
+}
+
+// sourcesOf returns the addresses that mail of a domain's senders may leave from: its
+// accounts' own ones, besides the domain's, or else everybody's. all says that there
+// are such for everybody in it.
+func sourcesOf(sources []store.Source, domain string) (list []zone.Source, all bool) {
+	var own, everybody []zone.Source
+	for _, s := range sources {
+		source := zone.Source{IP: s.IP, Name: s.Name}
+		switch {
+		case s.For == store.For{}:
+			everybody = append(everybody, source)
+		case s.For.Account != 0 && isIn(s.For.Address, domain):
+			list = append(list, source)
+		case s.For.Account == 0 && s.For.Domain == domain:
+			own = append(own, source)
+		}
+	}
+	if len(own) == 0 {
+		own = everybody
+	}
+	return append(list, own...), len(own) > 0
+}
+
+func isIn(address, domain string) bool {
+	a, err := parseAddress(address)
+	return err == nil && a.Domain == domain
 }

@@ -28,7 +28,9 @@ type Facts struct {
 	Domain  string // lower case, A-labels, no final dot
 	Backup  bool   // its mail is only held for its own server
 	Keys    []Key
-	Sources []Source // of everybody, of the domain's senders and of its accounts; empty: Server.Sending
+	Sources []Source // addresses that the admin has chosen for mail of the domain
+	// AllChosen: all of the domain's mail leaves from Sources, none from Server.Sending.
+	AllChosen bool
 }
 
 // A Source is an address that mail leaves from.
@@ -63,7 +65,7 @@ type Report struct {
 	OK bool `json:"ok"`
 	// NotAsked says why the DNS wasn't asked at all; all is Unknown then.
 	NotAsked string   `json:"not_asked,omitempty"`
-	Records  []Record `json:"records"` // the required ones of each purpose first
+	Records  []Record `json:"records"` // by purpose
 }
 
 // A Record is one that the DNS should have.
