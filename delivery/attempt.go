@@ -231,7 +231,8 @@ func (a *attempt) send(ctx context.Context) {
 	if len(pending) == 0 {
 		return
 	}
-	result, err := j.conn.Send(ctx, a.message(pending))
+	signed := a.job.run.signer.seal(ctx, a.first())
+	result, err := j.conn.Send(ctx, a.message(pending, signed))
 	if err != nil {
 		a.unsendable(ctx, err)
 	}
@@ -245,7 +246,9 @@ func (a *attempt) send(ctx context.Context) {
 		}
 		answer := blameless(result.Answers[k], j.at.host)
 		if said := answer.Taken() || answer.Refused(); said || !result.Stale && ctx.Err() == nil {
-			a.learn(i, j.at, broken(answer, result.Trouble), spokenOn(j.conn, j.at.rule))
+			how := spokenOn(j.conn, j.at.rule)
+			how.signed = signed.words
+			a.learn(i, j.at, broken(answer, result.Trouble), how)
 			a.fates[i].relayedWithoutDSN = answer.Taken() && !j.conn.Offers("DSN")
 		}
 	}
@@ -267,18 +270,18 @@ func (a *attempt) unsendable(ctx context.Context, err error) {
 }
 
 // message is what is sent to some of the items.
-func (a *attempt) message(items []int) smtpclient.Message {
+func (a *attempt) message(items []int, signed sealed) smtpclient.Message {
 	first := a.first()
-	m := smtpclient.Message{From: first.Sender, Envelope: first.Envelope, Size: first.Size}
+	m := smtpclient.Message{From: first.Sender, Envelope: first.Envelope, Size: first.Size + int64(len(signed.fields))}
 	for _, i := range items {
 		m.To = append(m.To, a.work.items[i].Recipient)
 	}
 	m.Open = func(ctx context.Context) (io.ReadCloser, error) {
-		body, err := a.job.run.d.Queue.OpenMessage(ctx, first.Message)
+		body, err := signed.open(ctx, a.job.run.d.Queue, first.Message)
 		if err != nil {
 			return nil, err
 		}
-		return body, nil
+		return prefixed(signed.fields, body), nil
 	}
 	return m
 }

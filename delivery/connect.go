@@ -132,7 +132,7 @@ func (a *attempt) refused(err error, w way, best bool) {
 		a.over, a.unreached = true, false
 	}
 	for _, i := range a.pending() {
-		a.learn(i, w, answer, spoken{e.TLS, e.Certificate, join(e.Note, w.rule.note)})
+		a.learn(i, w, answer, spoken{tls: e.TLS, certificate: e.Certificate, note: join(e.Note, w.rule.note)})
 	}
 }
 
@@ -205,10 +205,10 @@ func ownAnswer(err error) smtpclient.Answer {
 }
 
 // spoken is how we spoke to a server.
-type spoken struct{ tls, certificate, note string }
+type spoken struct{ tls, certificate, note, signed string }
 
 func spokenOn(conn *smtpclient.Conn, r rule) spoken {
-	return spoken{conn.TLS, conn.Certificate, join(conn.Note, r.noteOn(conn))}
+	return spoken{tls: conn.TLS, certificate: conn.Certificate, note: join(conn.Note, r.noteOn(conn))}
 }
 
 // join makes one of two notes.
@@ -239,6 +239,7 @@ func (a *attempt) trace(i int, w way, answer smtpclient.Answer, s spoken) {
 		TLS:         s.tls,
 		Certificate: s.certificate,
 		Source:      sourceWords(w.source),
+		Signed:      s.signed,
 		Reply:       (&fate{answer: answer}).words(),
 		Outcome:     outcomeWord(answer),
 		Reason:      s.note,

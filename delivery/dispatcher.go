@@ -64,6 +64,13 @@ type Directory interface {
 	Resolve(ctx context.Context, address mail.Address) (store.Resolution, error)
 }
 
+// Keys is the part of the store that says with which keys mail is signed.
+type Keys interface {
+	// SigningKeys returns which domain of ours answers for mail from a domain, and
+	// its keys, used or not. It fails with store.ErrNotFound if none does.
+	SigningKeys(ctx context.Context, domain string) (string, []store.DKIMKey, error)
+}
+
 // Resolver looks up hosts; *net.Resolver is one, delivery/resolver has a better
 // one. A name that doesn't exist is a *net.DNSError with IsNotFound; a name
 // without such records is an empty list or the same error; any other error is
@@ -78,6 +85,7 @@ type Dispatcher struct {
 	Hostname  string // our name in EHLO and in reports
 	Queue     Queue
 	Directory Directory
+	Keys      Keys // nil: nothing is signed
 	Resolver  Resolver
 	Dialer    Dialer
 	// DialerFrom returns the Dialer for a source address that the admin has set;

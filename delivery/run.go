@@ -23,6 +23,7 @@ type run struct {
 	router    *route.Router
 	client    *smtpclient.Client
 	security  *security
+	signer    *signer
 	wake      chan struct{} // capacity 1: the board has changed
 	unsettled chan *unit
 	jobs      sync.WaitGroup
@@ -73,6 +74,7 @@ func newRun(d *Dispatcher) *run {
 		Self:     listensOn(r.d.Listening),
 	}
 	r.security = newSecurity(&r.d)
+	r.signer = newSigner(&r.d)
 	r.client = &smtpclient.Client{
 		Hostname:       r.d.Hostname,
 		OurNames:       r.names,

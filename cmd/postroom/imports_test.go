@@ -20,6 +20,7 @@ var mayImport = map[string][]string{
 	"smtpd/wire":                   {},
 	"delivery/resolver":            {},
 	"delivery/dane":                {},
+	"delivery/dkim":                {"store/mail"},
 	"store":                        {"store/mail"},
 	"store/auth":                   {"store"},
 	"store/zone":                   {},
@@ -38,7 +39,7 @@ var mayImport = map[string][]string{
 	"delivery/sts":                 {"store"},
 	"delivery/smtpclient":          {"smtpd/wire", "store/mail"},
 	"delivery/smtpclient/smtptest": {},
-	"delivery":                     {"delivery/dane", "delivery/dsn", "delivery/route", "delivery/smtpclient", "delivery/sts", "store", "store/mail"},
+	"delivery":                     {"delivery/dane", "delivery/dkim", "delivery/dsn", "delivery/route", "delivery/smtpclient", "delivery/sts", "store", "store/mail"},
 	"web":                          {"store", "store/admin", "store/auth", "store/zone"},
 	"cmd/postroom/bench":           {},
 	"cmd/postroom": {

@@ -61,8 +61,8 @@ func (a *Admin) provideDomainKeys(ctx context.Context, domain string) error {
 func (a *Admin) addKeys(ctx context.Context, domain string, have []store.DKIMKey, since time.Time) ([]store.DKIMKey, error) {
 	now := a.Now()
 	var list []store.DKIMKey
-	for _, make := range []func(store.DKIMKey) (store.DKIMKey, error){newRSA, newEd25519} {
-		k, err := make(store.DKIMKey{Domain: domain, Created: now, Since: since})
+	for _, newKey := range []func(store.DKIMKey) (store.DKIMKey, error){newRSA, newEd25519} {
+		k, err := newKey(store.DKIMKey{Domain: domain, Created: now, Since: since})
 		if err != nil {
 			return nil, fmt.Errorf("make DKIM key of %s: %w", domain, err)
 		}
