@@ -133,6 +133,9 @@ func printReport(w io.Writer, r admin.CheckReport) {
 		t.row(c.Check, c.Result, c.Detail)
 	}
 	t.flush()
+	if len(r.Checks) == 0 {
+		fmt.Fprintln(w, "No check had anything to say.")
+	}
 	if r.Reply != "" {
 		fmt.Fprintf(w, "\nThe client would hear: %s\n", printable(r.Reply))
 	}

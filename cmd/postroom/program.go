@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"postroom/delivery"
@@ -40,6 +41,7 @@ func openProgram(ctx context.Context, conf *Config, log *slog.Logger) (*program,
 	if err != nil {
 		return nil, openError(conf, err)
 	}
+	s.SetAllowances(allowances(conf))
 	p := &program{conf: conf, log: log, store: s, current: func() *Config { return conf }}
 	p.logins = newLogins(s, func() *Config { return p.current() }, log)
 	if err := p.logins.guard.Load(ctx); err != nil {
@@ -47,6 +49,8 @@ func openProgram(ctx context.Context, conf *Config, log *slog.Logger) (*program,
 	}
 	p.auth = auth.New(s, auth.Options{SCRAM: conf.Auth.SCRAM, Log: log, Guard: p.logins.guard})
 	p.admin = &admin.Admin{Store: s, Auth: p.auth, Now: time.Now, Log: log, OwnAddress: isOwnAddress}
+	names := sync.OnceValue(func() *network { return newNetwork(conf, log) })
+	p.admin.Checks = &checker{store: s, conf: p.current, network: names, log: log}
 	p.admin.Leading = func(ways store.Ways) func(store.Lane) string {
 		return delivery.Destinations(ways, p.current().Delivery.Smarthost)
 	}

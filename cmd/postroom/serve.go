@@ -126,6 +126,7 @@ func (sv *server) run(ctx context.Context) error {
 		return err
 	}
 	sv.current = sv.conf.Load // it may be read again
+	sv.admin.Checks = &checker{store: sv.store, conf: sv.current, network: sv.network.Load, log: sv.log}
 	err = sv.serve(ctx, conf)
 	return errors.Join(err, sv.program.close())
 }
