@@ -23,6 +23,8 @@ type commands struct {
 	Domain  domainCmd  `cmd:"" group:"people" help:"Domains whose mail ends here."`
 	Account accountCmd `cmd:"" group:"people" help:"Accounts: who logs in, sends and collects."`
 	Alias   aliasCmd   `cmd:"" group:"people" help:"Addresses that lead to others."`
+	Device  deviceCmd  `cmd:"" group:"people" help:"Scanners and alarms, which send without logging in."`
+	Limit   limitCmd   `cmd:"" group:"people" help:"How much may be sent to other servers."`
 
 	Queue  queueCmd  `cmd:"" group:"mail" help:"Mail that waits to be sent, and where to."`
 	Route  routeCmd  `cmd:"" group:"mail" help:"Servers that mail goes to instead of by MX."`

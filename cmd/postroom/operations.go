@@ -71,6 +71,7 @@ func operations(a *admin.Admin, ready func() error) http.Handler {
 
 	handle(mux, "certificate/list", plain(a.Certificates))
 
+	handleSending(mux, a)
 	handleWays(mux, a)
 	handleQueue(mux, a)
 	handleChecks(mux, a)
@@ -78,6 +79,16 @@ func operations(a *admin.Admin, ready func() error) http.Handler {
 	handle(mux, "trace", func(ctx context.Context, r textRequest) ([]store.Trail, error) { return a.Trace(ctx, r.Text) })
 	mux.HandleFunc("POST /backup", func(w http.ResponseWriter, r *http.Request) { serveBackup(w, r, a) })
 	return mux
+}
+
+// handleSending adds the operations on who may send how much.
+func handleSending(mux *http.ServeMux, a *admin.Admin) {
+	handle(mux, "limit/set", a.SetLimit)
+	handle(mux, "limit/list", plain(a.AllLimits))
+	handle(mux, "limit/show", func(ctx context.Context, r nameRequest) (admin.Limits, error) { return a.Limits(ctx, r.Name) })
+	handle(mux, "device/add", a.AddDevice)
+	handle(mux, "device/list", plain(a.Devices))
+	handle(mux, "device/remove", act(func(ctx context.Context, r nameRequest) error { return a.RemoveDevice(ctx, r.Name) }))
 }
 
 // handleWays adds the operations on how mail leaves.

@@ -27,6 +27,7 @@ func (sv *server) reload() {
 		sv.log.Error("the certificate stays as it was", "err", err)
 	}
 	sv.configure(conf)
+	sv.store.SetAllowances(allowances(conf))
 	sv.certs.tryAgain()
 	if len(later) > 0 {
 		sv.log.Warn("some keys take effect at the next start", "keys", later)
