@@ -79,7 +79,28 @@ func (s *session) appendResults(b []byte, results []string) []byte {
 	}
 	b = append(append(b, "Authentication-Results: "...), s.Hostname...)
 	for _, r := range results {
-		b = append(append(b, ";\r\n\t"...), r...)
+		b = appendFolded(append(b, ";\r\n\t"...), r)
 	}
 	return append(b, "\r\n"...)
+}
+
+// appendFolded appends text in lines of 78 characters (RFC 5322 2.1.1), as far as
+// it has blanks outside of quotes to fold it at. A tab is in front of it.
+func appendFolded(b []byte, text string) []byte {
+	const width = 78
+	column, quoted, blank := 8, false, -1
+	start := 0
+	for i := range len(text) {
+		switch {
+		case text[i] == '"':
+			quoted = !quoted
+		case text[i] == ' ' && !quoted:
+			blank = i
+		}
+		if column += 1; column > width && blank >= 0 {
+			b = append(append(b, text[start:blank]...), "\r\n\t "...)
+			start, column, blank = blank+1, 9+i-blank, -1
+		}
+	}
+	return append(b, text[start:]...)
 }

@@ -91,11 +91,6 @@ func (c *checker) report(e policy.Examination, bad ...string) admin.CheckReport 
 func (c *checker) rules(conf *Config) policy.Rules {
 	var rules policy.Rules
 	names := c.network().names
-	if conf.Inbound.SPF != "off" {
-		rules.Message = append(rules.Message, policy.SPF(names))
-	}
-	if !conf.LocalMode {
-		rules.Message = append(rules.Message, policy.DKIM(names))
-	}
+	rules.Message = append(rules.Message, authentication(conf, c.store, names).Check())
 	return rules
 }

@@ -27,7 +27,7 @@ var mayImport = map[string][]string{
 	"store/admin":                  {"store", "store/auth", "store/mail", "store/zone"},
 	"store/sqlite":                 {"store", "store/mail", "migrations"},
 	"store/storetest":              {"store", "store/mail"},
-	"smtpd/policy":                 {"store", "store/mail"},
+	"smtpd/policy":                 {"smtpd/policy/dkim", "smtpd/policy/dmarc", "smtpd/policy/spf", "store", "store/mail"},
 	"smtpd/policy/dkim":            {},
 	"smtpd/policy/dmarc":           {},
 	"smtpd/policy/spf":             {},

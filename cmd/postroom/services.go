@@ -12,7 +12,6 @@ import (
 	"postroom/delivery/sts"
 	"postroom/pop3d"
 	"postroom/smtpd"
-	"postroom/smtpd/policy"
 	"postroom/web"
 )
 
@@ -97,12 +96,7 @@ func (sv *server) smtpServer(name string) *smtpd.Server {
 		Log: sv.log.With("service", name),
 		Now: time.Now,
 	}
-	if conf.Inbound.SPF != "off" {
-		s.Rules.Message = append(s.Rules.Message, policy.SPF(sv.network.Load().names))
-	}
-	if !conf.LocalMode {
-		s.Rules.Message = append(s.Rules.Message, policy.DKIM(sv.network.Load().names))
-	}
+	s.Rules.Message = append(s.Rules.Message, authentication(conf, sv.store, sv.network.Load().names).Check())
 	if s.Submission || conf.SMTP.Auth {
 		s.Auth = sv.auth
 	}

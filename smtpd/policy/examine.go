@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	"postroom/smtpd/policy/dmarc"
 	"postroom/store"
 	"postroom/store/mail"
 )
@@ -82,4 +83,65 @@ func examined(v Verdict, err error, explained *Explanation) Examination {
 		e.Spam = e.Spam || field == spamField
 	}
 	return e
+}
+
+// ExamineSPF says what SPF makes of a sender's coming from a client; of the null
+// sender, what it makes of the client's name.
+func (a *Authentication) ExamineSPF(ctx context.Context, client Client, sender mail.Address) Examination {
+	explained := &Explanation{}
+	f := facts{client: client, plan: plan{spf: true, sender: sender}}
+	if sender.IsNull() {
+		f.helo, f.sender = true, mail.Address{Local: "postmaster", Domain: client.Helo}
+	}
+	ctx, cancel := context.WithTimeout(ctx, authenticationTimeout)
+	defer cancel()
+	f.spf = a.checkSPF(ctx, client, f.sender, explained)
+	var v Verdict
+	v.addSPF(f)
+	if f.spf.Result == "" {
+		v.Checks = append(v.Checks, store.CheckResult{Check: "spf", Result: "none", Detail: "there is no domain to ask about"})
+	}
+	if f.spf.Explanation != "" {
+		explained.Add("SPF: explanation of %s: %s", f.spf.Domain, f.spf.Explanation)
+	}
+	v.Answer = a.judgeSPF(f).Answer
+	return examined(v, nil, explained)
+}
+
+// ExamineDKIM says what becomes of each signature of a message. Only Header and
+// Open of m are needed.
+func (a *Authentication) ExamineDKIM(ctx context.Context, m *Message) Examination {
+	m.Explain = &Explanation{}
+	ctx, cancel := context.WithTimeout(ctx, authenticationTimeout)
+	defer cancel()
+	list, err := a.verifyDKIM(ctx, m)
+	var v Verdict
+	v.Check = "dkim"
+	v.addDKIM(list)
+	return examined(v, err, m.Explain)
+}
+
+// ExamineDMARC says which policy holds for mail of a domain, and where it stands.
+// The result is "none", "quarantine" or "reject"; "absent" where there is no record,
+// and "temperror" where that can't be found out.
+func (a *Authentication) ExamineDMARC(ctx context.Context, domain string) Examination {
+	explained := &Explanation{}
+	w := &dmarc.Walker{DNS: a.DNS, Explain: explained.Add}
+	ctx, cancel := context.WithTimeout(ctx, authenticationTimeout)
+	defer cancel()
+	d := discover(ctx, w, authors{domains: []string{domain}})
+	check := store.CheckResult{Check: "dmarc", Detail: mail.Printable(d.detail(), maxDetail)}
+	switch {
+	case d.err != nil:
+		check.Result = "temperror"
+	case d.policy == nil:
+		check.Result = "absent"
+	default:
+		check.Result = d.policy.Policy.String()
+		check.Detail = policyDetail(d.policy)
+	}
+	if own, err := w.Organization(ctx, domain); err == nil {
+		explained.Add("DMARC: %s belongs to the organization %s", domain, own)
+	}
+	return examined(Verdict{Checks: []store.CheckResult{check}}, nil, explained)
 }

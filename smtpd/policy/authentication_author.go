@@ -1,0 +1,176 @@
+package policy
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"sync"
+
+	"postroom/smtpd/policy/dkim"
+	"postroom/smtpd/policy/dmarc"
+	"postroom/smtpd/policy/spf"
+	"postroom/store/mail"
+)
+
+// maxFromDomains is how many domains of a message's authors are looked at.
+const maxFromDomains = 10
+
+// authors are the domains that a message says to be from.
+type authors struct {
+	domains []string
+	problem string // why it isn't one author in one field, as it must be
+	tooMany bool
+}
+
+// authorsOf reads them from the fields From. A field that can't be read may still
+// show a domain to whoever reads the mail: it is looked for.
+func authorsOf(m *Message) (found authors) {
+	for _, address := range m.From {
+		found.add(address.Domain)
+	}
+	switch {
+	case m.FromFields > 1:
+		found.problem = "it has more than one field From"
+	case m.FromFields == 1 && len(m.From) == 0:
+		found.problem = "its field From can't be read"
+	case len(found.domains) > 1:
+		found.problem = "its field From names more than one domain"
+	}
+	if m.FromFields > 0 && len(m.From) == 0 {
+		for _, domain := range domainsIn(m.Header) {
+			found.add(domain)
+		}
+	}
+	return found
+}
+
+func (found *authors) add(domain string) {
+	domain, err := mail.ParseDomain(domain)
+	switch {
+	case err != nil, isLiteral(domain), slices.Contains(found.domains, domain):
+	case len(found.domains) == maxFromDomains:
+		found.tooMany = true
+	default:
+		found.domains = append(found.domains, domain)
+	}
+}
+
+// domainsIn returns whatever follows an @ in the fields From.
+func domainsIn(header []byte) (list []string) {
+	for rest := header; len(rest) > 0 && len(list) <= maxFromDomains; {
+		end := fieldEnd(rest)
+		raw := rest[:end]
+		rest = rest[end:]
+		name, value, _ := bytes.Cut(raw, []byte(":"))
+		if !bytes.EqualFold(bytes.TrimRight(name, " \t"), []byte("from")) {
+			continue
+		}
+		for len(list) <= maxFromDomains {
+			_, after, ok := bytes.Cut(value, []byte("@"))
+			if !ok {
+				break
+			}
+			n := bytes.IndexFunc(after, endsDomain)
+			if n < 0 {
+				n = len(after)
+			}
+			list = append(list, string(bytes.Trim(after[:n], ".")))
+			value = after
+		}
+	}
+	return list
+}
+
+func endsDomain(r rune) bool {
+	return r < 0x80 && r != '.' && r != '-' && r != '_' && (r < '0' || '9' < r) && (r|0x20 < 'a' || 'z' < r|0x20)
+}
+
+// fieldEnd returns where the first field of b ends.
+func fieldEnd(b []byte) int {
+	for i := 0; ; {
+		n := bytes.IndexByte(b[i:], '\n')
+		if n < 0 {
+			return len(b)
+		}
+		if i += n + 1; i == len(b) || b[i] != ' ' && b[i] != '\t' {
+			return i
+		}
+	}
+}
+
+// An authorship is what DMARC makes of a message.
+type authorship struct {
+	authors
+	policy    *dmarc.Discovery // the strictest of all authors' domains; nil: there is none
+	err       error            // it couldn't be found out
+	aligned   string           // what proves that the message is from its author; empty: nothing does
+	undecided bool             // something might, and couldn't be found out
+}
+
+// discover finds the policies of the authors' domains.
+func discover(ctx context.Context, w *dmarc.Walker, who authors) authorship {
+	found := authorship{authors: who}
+	policies, errs := make([]*dmarc.Discovery, len(who.domains)), make([]error, len(who.domains))
+	var asking sync.WaitGroup
+	for i, domain := range who.domains[min(1, len(who.domains)):] {
+		asking.Go(func() { policies[i+1], errs[i+1] = w.Discover(ctx, domain) })
+	}
+	if len(who.domains) > 0 {
+		policies[0], errs[0] = w.Discover(ctx, who.domains[0])
+	}
+	asking.Wait()
+	for i, p := range policies {
+		if errs[i] != nil {
+			found.err = errs[i]
+		}
+		if p != nil && (found.policy == nil || p.Applied() > found.policy.Applied()) {
+			found.policy = p
+		}
+	}
+	return found
+}
+
+// align looks for what proves the author: a pass of SPF or DKIM for a domain of the
+// same organization.
+func (f *facts) align(ctx context.Context, w *dmarc.Walker) {
+	d := &f.dmarc
+	if d.problem != "" || d.policy == nil {
+		return
+	}
+	author := d.domains[0]
+	try := func(passed, unknown bool, domain, method string, strict bool) {
+		if d.aligned != "" || !passed && !unknown {
+			return
+		}
+		aligned, err := w.Aligned(ctx, author, domain, strict)
+		switch {
+		case err != nil:
+			d.undecided = true
+		case aligned && passed:
+			d.aligned = method + " of " + domain
+		case aligned:
+			d.undecided = true
+		}
+	}
+	for _, s := range f.signatures() {
+		try(s.Result == dkim.Pass, s.Result == dkim.TempError, s.Domain, "DKIM", d.policy.Record.StrictDKIM)
+	}
+	if domain, err := mail.ParseDomain(f.sender.Domain); err == nil {
+		try(f.spf.Result == spf.Pass, f.spf.Result == spf.TempError, domain, "SPF", d.policy.Record.StrictSPF)
+	}
+}
+
+// signatures returns the signatures with the likeliest proof first: most need no
+// further question then.
+func (f *facts) signatures() []dkim.Verification {
+	list := slices.Clone(f.dkim)
+	author := f.dmarc.domains[0]
+	rank := func(s dkim.Verification) int {
+		if s.Domain == author {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(list, func(a, b dkim.Verification) int { return rank(a) - rank(b) })
+	return list
+}
