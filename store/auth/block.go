@@ -21,23 +21,28 @@ func (g *Guard) block(network netip.Prefix, t, failed *tally, protocol string, n
 		Network: network, Since: now, Failures: failed.failures, Names: len(failed.names), Protocol: protocol,
 	}
 	b.Until = now.Add(t.strike(now))
-	g.sweep(now)
+	g.makeRoom(now)
 	g.blocks[network] = b
 	return b
 }
 
-// sweep forgets the blocks that have ended, and makes room for one more.
-func (g *Guard) sweep(now time.Time) {
-	for network, b := range g.blocks {
-		if !b.Until.After(now) {
-			delete(g.blocks, network)
-		}
-	}
+// makeRoom forgets the blocks that have ended if there are too many, and if that
+// isn't enough the one that ends first.
+func (g *Guard) makeRoom(now time.Time) {
 	if len(g.blocks) < maxBlocks {
 		return
 	}
-	first := slices.MinFunc(g.list(now), func(a, b store.LoginBlock) int { return a.Until.Compare(b.Until) })
-	delete(g.blocks, first.Network)
+	var first store.LoginBlock
+	for network, b := range g.blocks {
+		if !b.Until.After(now) {
+			delete(g.blocks, network)
+		} else if first.Until.IsZero() || b.Until.Before(first.Until) {
+			first = b
+		}
+	}
+	if len(g.blocks) >= maxBlocks {
+		delete(g.blocks, first.Network)
+	}
 }
 
 // keep writes a block down. It counts also if that fails, until the process ends.

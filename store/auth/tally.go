@@ -64,7 +64,7 @@ func (t *tally) add(guess, name uint64, now time.Time) {
 // people who mistype; ten in a row cost 2.4 s together.
 func (t *tally) delay() time.Duration {
 	const free, least, growth, most = 3, 100 * time.Millisecond, 1.4, 5 * time.Second
-	n := math.Floor(t.level)
+	n := math.Round(t.level) // what was forgotten in a moment makes no difference
 	if n <= free {
 		return 0
 	}
