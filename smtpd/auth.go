@@ -30,7 +30,7 @@ func (s *session) authOutOfPlace() mail.Status {
 	return first(
 		unless(s.Server.Auth != nil, statusNotSupported),
 		unless(s.helo != "", statusNoHelo),
-		unless(!s.submitting(), statusAuthTwice),
+		unless(!s.loggedIn(), statusAuthTwice),
 		unless(s.mail == nil, statusInMessage),
 		unless(!s.RequireTLS || s.conn.tls != nil, statusAuthTLS),
 	)
@@ -161,7 +161,7 @@ func (s *session) welcome(account store.Account) error {
 		untrack()
 		return err
 	}
-	s.account, s.untrack = account, untrack
+	s.account, s.untrack, s.device = account, untrack, store.Device{}
 	s.log = s.log.With("account", account.Address.String())
 	return nil
 }

@@ -21,6 +21,13 @@ func (s *session) command(line []byte) {
 	}
 	verb, argument := cutCommand(string(line))
 	s.verb, s.argument = verb, argument
+	if verb == "MAIL" {
+		if err := s.meetDevice(); err != nil {
+			s.log.Error("our own trouble", "err", err)
+			s.conn.say(statusFor(err))
+			return
+		}
+	}
 	if status := s.outOfPlace(verb, argument); status != (mail.Status{}) {
 		s.conn.say(status)
 		return
@@ -114,7 +121,7 @@ func (s *session) startTLSOutOfPlace(argument string) mail.Status {
 		unless(argument == "", statusNoArgument),
 		unless(s.conn.tls == nil, statusTLSTwice),
 		unless(s.mail == nil, statusInMessage),
-		unless(!s.submitting(), statusTLSAfterAuth),
+		unless(!s.loggedIn(), statusTLSAfterAuth),
 	)
 }
 
@@ -128,9 +135,9 @@ func (s *session) mailOutOfPlace(argument string) mail.Status {
 }
 
 // authMissing is the answer, where AUTH has to come first, to all that makes a
-// message (RFC 4954 6).
+// message (RFC 4954 6). A device that may send nothing is told so at MAIL.
 func (s *session) authMissing() mail.Status {
-	return unless(!s.Submission || s.submitting(), statusAuthRequired)
+	return unless(!s.Submission || s.submitting() || s.isBarred(), statusAuthRequired)
 }
 
 // unless returns the status that a condition asks for when it doesn't hold.

@@ -12,6 +12,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -123,6 +124,19 @@ func (f *fakeMail) MaySend(_ context.Context, id store.AccountID, a mail.Address
 	}
 	return false, nil
 }
+
+// Nobody is a device, and there are no limits: what these do is tested with the
+// real store.
+
+func (f *fakeMail) DeviceOf(context.Context, netip.Addr) (store.Device, error) {
+	return store.Device{}, store.ErrNotFound
+}
+
+func (f *fakeMail) Account(context.Context, store.AccountID) (store.Account, error) {
+	return store.Account{}, store.ErrNotFound
+}
+
+func (f *fakeMail) WithinLimits(context.Context, store.AccountID, int) error { return nil }
 
 func (f *fakeMail) Accept(ctx context.Context, a store.Acceptance) error {
 	if err := f.fail.Load(); err != nil {

@@ -170,11 +170,14 @@ func (s *session) accept(id store.MessageID, sp *spool, h header) error {
 	if s.submitting() {
 		a.Origin = store.FromAccount
 	}
+	if s.device.Account != 0 {
+		a.Device = s.client
+	}
 	if err := s.address(&a); err != nil {
 		return err
 	}
 	if err := s.Server.Mail.Accept(s.ctx, a); err != nil {
-		return fmt.Errorf("accept a message: %w", err)
+		return fmt.Errorf("accept a message: %w", s.overLimit(err))
 	}
 	s.mail.rejected = nil // they are in the message's trace
 	s.log.Debug("message accepted", "message", id.String(), "from", a.Envelope.Sender.String(), "size", a.Size)

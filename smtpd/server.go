@@ -31,6 +31,15 @@ type Mail interface {
 	Resolve(ctx context.Context, address mail.Address) (store.Resolution, error)
 	// MaySend reports whether the account may send mail in the name of address.
 	MaySend(ctx context.Context, account store.AccountID, address mail.Address) (bool, error)
+	// DeviceOf returns the device that a client is, by its address. It fails with
+	// store.ErrNotFound if it is none.
+	DeviceOf(ctx context.Context, client netip.Addr) (store.Device, error)
+	// Account returns an account, or fails with store.ErrNotFound.
+	Account(ctx context.Context, id store.AccountID) (store.Account, error)
+	// WithinLimits fails with a *store.LimitError if the account can't send a
+	// message to so many recipients at other servers now. Nothing is counted before
+	// Accept, which may fail so too.
+	WithinLimits(ctx context.Context, account store.AccountID, recipients int) error
 	// Full reports that the disk is below its reserve.
 	Full() bool
 	// Accept makes the message durable. When it returns nil, the client may be

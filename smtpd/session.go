@@ -44,7 +44,8 @@ type session struct {
 	helo     string
 	esmtp    bool
 
-	account   store.Account // zero until AUTH
+	account   store.Account // zero until AUTH, unless the client is a device of it
+	device    store.Device  // the client, as long as it hasn't logged in; zero: it is none
 	attempted string        // the address that last tried to log in
 	untrack   func()
 
@@ -63,9 +64,10 @@ type transaction struct {
 	envelope   mail.Envelope
 	declared   int64 // SIZE; 0 if not said
 	recipients []recipient
-	rejected   []store.Event       // recipients that were not taken
-	tried      bool                // there was one
-	checks     []store.CheckResult // what was found out at RCPT
+	rejected   []store.Event         // recipients that were not taken
+	tried      bool                  // there was one
+	checks     []store.CheckResult   // what was found out at RCPT
+	outside    map[mail.Address]bool // remote addresses that the recipients lead to
 }
 
 // A recipient is one that was answered 250.

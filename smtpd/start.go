@@ -37,6 +37,9 @@ func (s *session) start() error {
 		s.conn.end(statusTooMany)
 		return errEnded
 	}
+	if err := s.meetDevice(); err != nil {
+		s.log.Error("our own trouble", "err", err) // MAIL asks again
+	}
 	if err := s.judgeConnection(); err != nil {
 		return err
 	}

@@ -52,6 +52,8 @@ var (
 	statusTooLarge          = mail.Status{Code: 552, Enhanced: [3]int{5, 3, 4}, Text: "The message is too large"}
 	statusDiskFull          = mail.Status{Code: 452, Enhanced: [3]int{4, 3, 1}, Text: "No space for mail at the moment, please try again later"}
 	statusDisabled          = mail.Status{Code: 550, Enhanced: [3]int{5, 7, 1}, Text: "This account may not send"}
+	statusBarredDevice      = mail.Status{Code: 550, Enhanced: [3]int{5, 7, 1}, Text: "This device sends with an account that is disabled"}
+	statusNoDevice          = mail.Status{Code: 550, Enhanced: [3]int{5, 7, 1}, Text: "Your address may not send without logging in any more"}
 	statusTooManyRecipients = mail.Status{Code: 452, Enhanced: [3]int{4, 5, 3}, Text: "Too many recipients in one message"}
 	statusNoSuchUser        = mail.Status{Code: 550, Enhanced: [3]int{5, 1, 1}, Text: "No such address here"}
 	statusRelay             = mail.Status{Code: 550, Enhanced: [3]int{5, 7, 1}, Text: "Relaying denied"}
@@ -84,6 +86,8 @@ func statusFor(err error) mail.Status {
 		return statusDiskFull
 	case errors.Is(err, store.ErrDisabled):
 		return statusDisabled
+	case errors.Is(err, store.ErrNoDevice):
+		return statusNoDevice
 	}
 	return mail.StatusOf(err)
 }
@@ -93,11 +97,6 @@ func statusFor(err error) mail.Status {
 func isTrouble(err error) bool {
 	var chosen mail.Status
 	return !errors.As(err, &chosen) && statusFor(err).Code == 451
-}
-
-// mayNotSend is the refusal to send in the name of address.
-func mayNotSend(address string) mail.Status {
-	return mail.Status{Code: 550, Enhanced: [3]int{5, 7, 1}, Text: "You may not send as <" + printable(address) + ">"}
 }
 
 // printable makes a stranger's text fit for a reply line and for a header

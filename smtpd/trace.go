@@ -14,13 +14,13 @@ func (s *session) protocol(utf8 bool) string {
 	switch {
 	case utf8:
 		word = "UTF8SMTP"
-	case !s.esmtp && s.conn.tls == nil && !s.submitting():
+	case !s.esmtp && s.conn.tls == nil && !s.loggedIn():
 		return "SMTP"
 	}
 	if s.conn.tls != nil {
 		word += "S"
 	}
-	if s.submitting() {
+	if s.loggedIn() {
 		word += "A"
 	}
 	return word
@@ -39,6 +39,7 @@ func (s *session) event(kind store.Kind) store.Event {
 	if s.submitting() {
 		e.Account = s.account.Address.String()
 	}
+	e.Device = s.deviceNetwork()
 	return e
 }
 

@@ -39,6 +39,9 @@ func (s *session) Rcpt(string, *smtp.RcptOptions) (err error) {
 		return s.reply(err, mail.Status{})
 	}
 	s.mail.recipients = append(s.mail.recipients, r)
+	if s.submitting() {
+		s.mail.noteOutside(r.to)
+	}
 	return s.reply(nil, statusRecipientOK)
 }
 
@@ -62,6 +65,8 @@ func (s *session) judgeSender(argument string) (mailParams, error) {
 		return p, statusNeedsTLS
 	case s.Server.Mail.Full():
 		return p, statusDiskFull
+	case s.isBarred():
+		return p, statusBarredDevice
 	}
 	if err := s.maySend(sender); err != nil && !sender.IsNull() {
 		return p, err
@@ -70,7 +75,7 @@ func (s *session) judgeSender(argument string) (mailParams, error) {
 }
 
 // maySend returns nil if the client may send in the name of address: anybody
-// may who hasn't logged in, since such mail is for ourselves alone.
+// may who is none of our users, since such mail is for ourselves alone.
 func (s *session) maySend(address mail.Address) error {
 	if !s.submitting() {
 		return nil
@@ -80,7 +85,7 @@ func (s *session) maySend(address mail.Address) error {
 	case err != nil:
 		return fmt.Errorf("judge a sender: %w", err)
 	case !ok:
-		return mayNotSend(address.String())
+		return s.mayNotSend(address.String())
 	}
 	return nil
 }
@@ -106,6 +111,9 @@ func (s *session) judgeRecipient(argument string) (r recipient, err error) {
 	}
 	if isOver(r.to, s.mail.declared) {
 		return r, statusMailboxFull
+	}
+	if err := s.withinLimits(r.to); err != nil {
+		return r, err
 	}
 	verdict, err := ask(s, s.Rules.Recipient, policy.Recipient{
 		Sender: s.mail.envelope.Sender, Address: r.Address, Ours: r.to.Ours,
