@@ -30,6 +30,7 @@ type commands struct {
 	Route  routeCmd  `cmd:"" group:"mail" help:"Servers that mail goes to instead of by MX."`
 	Source sourceCmd `cmd:"" group:"mail" help:"Addresses of this machine that mail leaves from."`
 	Trace  traceCmd  `cmd:"" group:"mail" help:"The whole way of a message."`
+	DKIM   dkimCmd   `cmd:"" name:"dkim" group:"mail" help:"Keys that sign what leaves."`
 
 	Check checkCmd `cmd:"" group:"mail" help:"What would become of mail that might come? SPF, DKIM, DMARC, your own lists."`
 	Login loginCmd `cmd:"" group:"people" help:"Who guessed passwords, and may not log in for a while."`

@@ -31,7 +31,9 @@ func (c *domainAdd) Run(ctx context.Context, s *shell) error {
 	fmt.Fprintf(s.out, "Added the domain %s.\n", d.Name)
 	if d.Backup {
 		fmt.Fprintf(s.out, "Mail for every address of it is taken. Better name its recipients: postroom domain recipients %s --file FILE\n", d.Name)
+		return nil
 	}
+	fmt.Fprintf(s.out, "What the DNS must say for it: postroom check dns %s\n", d.Name)
 	return nil
 }
 

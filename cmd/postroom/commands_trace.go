@@ -70,6 +70,7 @@ func eventText(e store.Event) string {
 	add("TLS: %s", strings.TrimPrefix(e.TLS, "TLS "))
 	add("certificate: %s", e.Certificate)
 	add("source %s", e.Source)
+	add("DKIM: %s", e.Signed)
 	add("alias %s", e.Via)
 	add("“%s”", e.Reply)
 	add("%s", e.Reason)

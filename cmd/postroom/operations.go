@@ -41,6 +41,10 @@ func operations(a *admin.Admin, ready func() error) http.Handler {
 	})
 	handle(mux, "domain/set-recipients", a.ChangeDomainRecipients)
 
+	handle(mux, "dkim/list", func(ctx context.Context, r nameRequest) ([]admin.DKIMKey, error) { return a.DKIMKeys(ctx, r.Name) })
+	handle(mux, "dkim/rotate", a.RotateDKIM)
+	handle(mux, "dkim/remove", act(a.RemoveDKIMKey))
+
 	handle(mux, "account/add", a.AddAccount)
 	handle(mux, "account/list", plain(a.Accounts))
 	handle(mux, "account/show", func(ctx context.Context, r accountRequest) (admin.Account, error) { return a.Account(ctx, r.Address) })

@@ -91,6 +91,7 @@ type server struct {
 	locks   pop3d.Locks
 	hangups chan os.Signal
 	renewed chan struct{} // capacity 1: the configuration has changed
+	added   chan struct{} // capacity 1: a domain has been added
 	start   func(service) // runs a service until the server stops
 }
 
@@ -126,6 +127,7 @@ func (sv *server) run(ctx context.Context) error {
 		return err
 	}
 	sv.current = sv.conf.Load // it may be read again
+	sv.hearOfDomains()
 	sv.admin.Checks = &checker{store: sv.store, conf: sv.current, network: sv.network.Load, log: sv.log}
 	err = sv.serve(ctx, conf)
 	return errors.Join(err, sv.program.close())

@@ -23,6 +23,7 @@ func (sv *server) services(control net.Listener) []service {
 		}},
 		{"delivery", sv.deliver},
 		{"notices", sv.sendNotices},
+		{"dkim", sv.tendKeys},
 		{"certificate", sv.keepCertificates},
 		{"hangup", sv.onHangup},
 	}
@@ -174,6 +175,9 @@ func (sv *server) dispatcher() *delivery.Dispatcher {
 		CommandTimeout:      conf.Delivery.CommandTimeout,
 		Log:                 log,
 		Now:                 time.Now,
+	}
+	if conf.Delivery.DKIM {
+		d.Keys = sv.admin
 	}
 	for _, p := range byService(sv.ports, "smtp") {
 		if ap, err := netip.ParseAddrPort(p.Addr().String()); err == nil {

@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -35,7 +36,10 @@ func (a *Admin) SigningKeys(ctx context.Context, domain string) (string, []store
 // that is removed meanwhile has no keys.
 func (a *Admin) provideKeys(ctx context.Context, domains ...string) error {
 	for _, domain := range domains {
-		if err := a.provideDomainKeys(ctx, domain); err != nil {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := a.provideDomainKeys(ctx, domain); err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
 	}
