@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing/iotest"
+	"time"
 
 	"postroom/store"
 	"postroom/store/auth"
@@ -132,6 +133,8 @@ func (f *fakeAuth) Login(_ context.Context, a auth.Attempt) (store.Account, erro
 	switch a.Login {
 	case "busy":
 		return store.Account{}, fmt.Errorf("login: %w", auth.ErrBusy)
+	case "blocked":
+		return store.Account{}, fmt.Errorf("login: %w", &auth.BlockedError{Until: time.Date(2026, 5, 6, 15, 3, 30, 0, time.UTC)})
 	case "trouble":
 		return store.Account{}, errors.New("no such table: account")
 	case "panic":

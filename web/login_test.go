@@ -1,6 +1,7 @@
 package web
 
 import (
+	"fmt"
 	"net/http"
 	"net/netip"
 	"regexp"
@@ -45,6 +46,21 @@ func TestSignIn(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestGuessersMayNotSignIn(t *testing.T) {
+	s := newSite(t)
+	b := s.browser()
+	for i := range 10 {
+		b.post("/login", "username", boss, "password", fmt.Sprint("guess ", i)).has(t, http.StatusUnauthorized, textDenied)
+	}
+	until := fmt.Sprintf(textBlocked, s.now().Add(10*time.Minute).Format("15:04"))
+	for _, name := range []string{boss, "nobody@example.org"} {
+		a := b.post("/login", "username", name, "password", bossPassword)
+		a.has(t, http.StatusTooManyRequests, until)
+	}
+	s.wait(10 * time.Minute)
+	b.post("/login", "username", boss, "password", bossPassword).has(t, http.StatusSeeOther)
 }
 
 func TestSessionEnds(t *testing.T) {
