@@ -13,6 +13,7 @@ type accountPage struct {
 	Own          bool // the account of who is signed in
 	Aliases      []string
 	AppPasswords []admin.AppPassword
+	Limits       limitsCard
 	accountNews
 	Mistake string
 }
@@ -21,6 +22,7 @@ type accountPage struct {
 type accountNews struct {
 	Secret  *secret
 	mistake error
+	limits  *typedLimits
 }
 
 func (p *pages) showAccount(v *visit) error {
@@ -39,6 +41,12 @@ func (p *pages) accountPage(v *visit, address string, news accountNews) error {
 	}
 	if page.Aliases, err = p.aliasesTo(v, account.Address); err != nil {
 		return err
+	}
+	if page.Limits, err = p.limitsCard(v, account.Address, accountURL(account.Address), news.limits); err != nil {
+		return err
+	}
+	if news.limits != nil {
+		return v.showAs(news.limits.code(), "account", account.Address, page)
 	}
 	return v.showForm("account", account.Address, &page, &page.Mistake, news.mistake)
 }

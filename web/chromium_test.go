@@ -168,10 +168,12 @@ func TestNothingScrollsSideways(t *testing.T) {
 			paths := map[string]string{
 				"overview": "/", "messages": "/messages", "queue": "/queue", "domains": "/domains", "accounts": "/accounts",
 				"destinations": "/destinations", "routes": "/routes", "sources": "/sources", "domain": "/domains/example.org",
-				"aliases": "/aliases", "account": accountURL(boss), "nothing-found": "/messages?q=nobody@nowhere.example", "no-page": "/nothing/here",
+				"aliases": "/aliases", "devices": "/devices", "lists": "/lists", "limits": "/limits", "check": "/check", "certificate": "/certificate", "dns": "/domains/example.org/dns",
+				"account": accountURL(boss), "nothing-found": "/messages?q=nobody@nowhere.example", "no-page": "/nothing/here",
 			}
 			if life == "busy" {
 				s.fill()
+				s.trust()
 				s.addPaths(paths)
 			}
 			look(t, s, life, paths)
@@ -217,6 +219,16 @@ func (s *site) addPaths(paths map[string]string) {
 	paths["domain-in-use"] = domainURL("example.org") + "/remove"
 	paths["accounts-people"] = "/accounts?q=%40example.org"
 	paths["accounts-fullest"] = "/accounts?sort=full"
+	paths["lists-none"] = "/lists?q=nowhere"
+	paths["list-remove"] = "/lists/remove?action=block&what=spam.example"
+	paths["device-remove"] = "/devices/remove?network=192.168.1.20"
+	paths["domain-local"] = domainURL("books.example.org")
+	paths["dns-backup"] = domainURL("branch-office.example") + "/dns"
+	paths["dkim"] = domainURL("example.org") + "/dkim"
+	paths["dkim-now"] = domainURL("example.org") + "/dkim?now=yes"
+	refused := paths["message-refused"]
+	paths["sender-block"] = refused + "/sender?action=block"
+	paths["sender-allow"] = refused + "/sender?action=allow"
 	paths["search"] = "/messages?q=alice@example.org"
 }
 

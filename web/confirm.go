@@ -14,6 +14,7 @@ type confirmPage struct {
 	Hidden   []hiddenField
 	Type     string // what is to be typed, empty for nothing
 	Button   string
+	Keep     string // what not doing it is called; empty: "Keep it"
 	Drop     string // another button, which does it without telling anybody; empty for none
 }
 

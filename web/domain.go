@@ -21,36 +21,86 @@ type domainPage struct {
 	List            listing
 	Form            string // recipients as they were typed
 	Mistake         string
+	DNSURL          string
+	DNS             *dnsVerdict // nil: nobody has looked
+	Keys            []keyRow
+	Waiting         bool // keys wait to sign
+	Limits          *limitsCard
 }
 
-func (p *pages) showDomain(v *visit) error { return p.domainPage(v, "", nil) }
+// domainNews is what a form on a domain's page brought about.
+type domainNews struct {
+	recipients string // as they were typed
+	mistake    error
+	limits     *typedLimits
+}
 
-func (p *pages) domainPage(v *visit, form string, mistake error) error {
+func (p *pages) showDomain(v *visit) error { return p.domainPage(v, domainNews{}) }
+
+func (p *pages) domainPage(v *visit, news domainNews) error {
 	name := v.r.PathValue("name")
-	domains, err := p.Admin.Domains(v.r.Context())
+	domain, err := p.domain(v, name)
 	if err != nil {
 		return err
 	}
+	page := domainPage{
+		Domain: domain, URL: domainURL(name), QueueURL: queueFilter{Domain: name}.url(0), DestinationsURL: destinationsURL(name),
+		Accounts: int64(domain.Accounts), Aliases: int64(domain.Aliases), Form: news.recipients, DNSURL: dnsURL(name), DNS: p.looks.verdict(name, p.Now()),
+	}
+	if news.mistake != nil && !page.Domain.Backup { // there is no form to say it at
+		return news.mistake
+	}
+	if news.limits != nil && page.Domain.Backup {
+		return news.limits.mistake
+	}
+	fill := p.fillLocal
+	if page.Domain.Backup {
+		fill = p.fillBackup
+	}
+	if err := fill(v, &page, news); err != nil {
+		return err
+	}
+	if news.limits != nil {
+		return v.showAs(news.limits.code(), "domain", name, page)
+	}
+	return v.showForm("domain", name, &page, &page.Mistake, news.mistake)
+}
+
+// domain finds a domain of ours by its name.
+func (p *pages) domain(v *visit, name string) (admin.Domain, error) {
+	domains, err := p.Admin.Domains(v.r.Context())
+	if err != nil {
+		return admin.Domain{}, err
+	}
 	i := slices.IndexFunc(domains, func(d admin.Domain) bool { return d.Name == name })
 	if i < 0 {
-		return errNoPage
+		return admin.Domain{}, errNoPage
 	}
-	page := domainPage{
-		Domain: domains[i], URL: domainURL(name), QueueURL: queueFilter{Domain: name}.url(0), DestinationsURL: destinationsURL(name),
-		Accounts: int64(domains[i].Accounts), Aliases: int64(domains[i].Aliases), Form: form,
+	return domains[i], nil
+}
+
+func (p *pages) fillBackup(v *visit, page *domainPage, _ domainNews) error {
+	known, err := p.Admin.DomainRecipients(v.r.Context(), page.Domain.Name)
+	if err != nil {
+		return err
 	}
-	if mistake != nil && !page.Domain.Backup { // there is no form to say it at
-		return mistake
+	page.Any = known.Any
+	page.Recipients, page.List = partAt(v, page.URL, known.Recipients, func(r string) string { return r })
+	return nil
+}
+
+func (p *pages) fillLocal(v *visit, page *domainPage, news domainNews) error {
+	keys, err := p.Admin.DKIMKeys(v.r.Context(), page.Domain.Name)
+	if err != nil {
+		return err
 	}
-	if page.Domain.Backup {
-		known, err := p.Admin.DomainRecipients(v.r.Context(), name)
-		if err != nil {
-			return err
-		}
-		page.Any = known.Any
-		page.Recipients, page.List = partAt(v, page.URL, known.Recipients, func(r string) string { return r })
+	for _, k := range keys {
+		page.Keys = append(page.Keys, keyRowOf(k, p.Now()))
+		page.Waiting = page.Waiting || k.State == admin.DKIMNext
 	}
-	return v.showForm("domain", name, &page, &page.Mistake, mistake)
+	card, err := p.limitsCard(v, page.Domain.Name, page.URL, news.limits)
+	page.Limits = &card
+	return err
 }
 
 // changeRecipients changes whom a backup domain is known to have.
@@ -75,12 +125,12 @@ func (p *pages) changeRecipients(v *visit) error {
 		return errNoPage
 	}
 	if !request.Any && len(typed) == 0 {
-		return p.domainPage(v, "", &admin.Error{Kind: admin.Invalid, Text: "Give at least one address."})
+		return p.domainPage(v, domainNews{mistake: &admin.Error{Kind: admin.Invalid, Text: "Give at least one address."}})
 	}
 	_, err := p.Admin.ChangeDomainRecipients(v.r.Context(), request)
 	switch {
 	case hasMistake(err):
-		return p.domainPage(v, v.field("recipients"), err)
+		return p.domainPage(v, domainNews{recipients: v.field("recipients"), mistake: err})
 	case err != nil:
 		return err
 	}

@@ -2,7 +2,6 @@ package web
 
 import (
 	"fmt"
-	"slices"
 
 	"postroom/store/admin"
 )
@@ -55,16 +54,11 @@ func (p *pages) addDomain(v *visit) error {
 func (p *pages) confirmDomain(v *visit) error { return p.domainConfirmation(v, nil) }
 
 func (p *pages) domainConfirmation(v *visit, mistake error) error {
-	name := v.r.PathValue("name")
-	domains, err := p.Admin.Domains(v.r.Context())
+	domain, err := p.domain(v, v.r.PathValue("name"))
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(domains, func(d admin.Domain) bool { return d.Name == name })
-	if i < 0 {
-		return errNoPage
-	}
-	page := domainLoss(domains[i])
+	page := domainLoss(domain)
 	return v.showForm("confirm", page.Title, &page, &page.Mistake, mistake)
 }
 

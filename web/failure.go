@@ -40,7 +40,7 @@ var (
 	}
 	errTooLarge = failure{
 		http.StatusRequestEntityTooLarge, "That is too much at once",
-		"No form here needs more than 64 KB. Nothing was changed; go back and send less.",
+		"Forms here take 64 KB, and a message to be checked 1 MB. Nothing was changed; go back and send less.",
 	}
 	errOurs = failure{
 		http.StatusInternalServerError, "Something went wrong on our side",

@@ -110,6 +110,15 @@ func hostname(name string) template.HTML {
 	return template.HTML(strings.NewReplacer(".", ".<wbr>", ":", "<wbr>:").Replace(template.HTMLEscapeString(name)))
 }
 
+// whom writes an address, a domain or a network so that a narrow column breaks it
+// where it has parts.
+func whom(what string) template.HTML {
+	if strings.Contains(what, "@") {
+		return mailbox(what)
+	}
+	return hostname(what)
+}
+
 // URLs of the pages about one thing.
 func accountURL(address string) string { return "/accounts/" + url.PathEscape(address) }
 func aliasURL(source string) string    { return "/aliases/" + url.PathEscape(source) }

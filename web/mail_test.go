@@ -27,7 +27,7 @@ func (s *site) receive(from string, size int, to ...string) store.MessageID {
 	a := s.message(from, size)
 	a.Accepted = store.Event{
 		Client: "192.0.2.25", Helo: "mx.friends.example", Protocol: "ESMTPS", TLS: "TLS 1.3 TLS_AES_128_GCM_SHA256",
-		Size: a.Size, Reply: "250 2.0.0 accepted as " + a.ID.String(),
+		Size: a.Size, Reply: "250 2.0.0 accepted as " + a.ID.String(), Checks: passedChecks,
 	}
 	s.deliverTo(&a, to)
 	s.must(s.store.Accept(s.t.Context(), a))
@@ -269,7 +269,7 @@ func (s *site) refuse() {
 		ID: s.store.NewMessageID(), From: "winner@lottery.example", To: []string{"nobody@example.org"},
 		Events: []store.Event{{
 			Time: s.now(), Kind: store.Rejected, Recipient: "nobody@example.org", Client: "203.0.113.99", Helo: "localhost",
-			Protocol: "ESMTP", Reply: "550 5.1.1 No such user here", Reason: "no account or alias has this address",
+			Protocol: "ESMTP", Reply: "550 5.1.1 No such user here", Reason: "no account or alias has this address", Checks: refusedChecks,
 		}},
 	})
 }

@@ -90,7 +90,8 @@ type messagePage struct {
 	Fates        []fateRow
 	Queue        []queuedMessage
 	Steps        []step
-	MoreTo       int // recipients that aren't shown
+	MoreTo       int    // recipients that aren't shown
+	Sender       []link // what can be done about who sent it
 }
 
 // A fateRow is a fate as a table shows it.
@@ -101,24 +102,33 @@ type fateRow struct {
 }
 
 func (p *pages) showMessage(v *visit) error {
-	id, err := store.ParseMessageID(v.r.PathValue("id"))
+	trail, err := p.trail(v, v.r.PathValue("id"))
 	if err != nil {
 		return err
+	}
+	waiting, err := p.queueOf(v, trail.ID)
+	if err != nil {
+		return err
+	}
+	page := messageOf(trail, waiting, p.Now())
+	return v.show("message", "Message "+page.ID, page)
+}
+
+// trail finds the trail of the message with an ID.
+func (p *pages) trail(v *visit, text string) (store.Trail, error) {
+	id, err := store.ParseMessageID(text)
+	if err != nil {
+		return store.Trail{}, err
 	}
 	trails, err := p.Admin.Trace(v.r.Context(), id.String())
 	if err != nil {
-		return err
+		return store.Trail{}, err
 	}
 	i := slices.IndexFunc(trails, func(t store.Trail) bool { return t.ID == id })
 	if i < 0 {
-		return errNoPage
+		return store.Trail{}, errNoPage
 	}
-	waiting, err := p.queueOf(v, id)
-	if err != nil {
-		return err
-	}
-	page := messageOf(trails[i], waiting, p.Now())
-	return v.show("message", "Message "+page.ID, page)
+	return trails[i], nil
 }
 
 // messageOf reads a message's page out of its trail, and out of the queue, which
@@ -131,7 +141,7 @@ func messageOf(t store.Trail, waiting []queuedMessage, now time.Time) messagePag
 	page := messagePage{
 		ID: t.ID.String(), HeaderID: t.HeaderID, At: newMoment(t.At, now), From: t.From, To: t.To,
 		Whereabouts: whereabouts(fates, now), Tone: "quiet",
-		States: tallyOf(fates), Steps: timeline(t.Events, now), Queue: waiting,
+		States: tallyOf(fates), Steps: timeline(t.Events, now), Queue: waiting, Sender: senderLinks(t),
 	}
 	if len(page.States) > 0 {
 		page.Tone = page.States[0].State.Tone()

@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"postroom/store"
@@ -15,10 +16,14 @@ type overviewPage struct {
 	Now      []figure
 	Recent   []messageRow
 	Next     *problem // what to do while there is no mail
+	Certs    []certificateRow
 }
 
-// A problem is one sentence and the page that cures it.
-type problem struct{ Text, Cure, URL string }
+// A problem is one sentence and the page that cures it, if one does.
+type problem struct {
+	Text, Cure, URL string
+	Since           *moment
+}
 
 // A figure is a number of the first page.
 type figure struct {
@@ -44,13 +49,22 @@ func (p *pages) showOverview(v *visit) error {
 	if err != nil {
 		return err
 	}
+	concerns, err := p.Admin.Concerns(ctx)
+	if err != nil {
+		return err
+	}
+	certs, err := p.certificates(v)
+	if err != nil {
+		return err
+	}
 	now := p.Now()
 	page := overviewPage{
-		Problems: append(problems(counts, now), filling(accounts)...),
+		Certs:    certs,
+		Problems: slices.Concat(problems(counts, now), filling(accounts), concerning(concerns, now)),
 		Today:    figuresOfToday(counts), Now: figuresOfNow(counts, now),
 		Recent: rowsOf(recent, now), Next: nextStep(counts),
 	}
-	page.Verdict = verdict(len(page.Problems))
+	page.Verdict = verdict(len(page.Problems) + max(0, len(concerns)-concernsShown-1))
 	return v.show("overview", "Overview", page)
 }
 
@@ -62,18 +76,20 @@ const lateAfter = 4 * time.Hour
 func problems(c store.Counts, now time.Time) []problem {
 	var found []problem
 	if c.Domains == 0 {
-		found = append(found, problem{"There is no domain, so mail from outside is refused.", "Add a domain", "/domains#add"})
+		found = append(found, problem{Text: "There is no domain, so mail from outside is refused.", Cure: "Add a domain", URL: "/domains#add"})
 	} else if c.Accounts == 0 {
-		found = append(found, problem{"There is no account to receive mail.", "Add an account", "/accounts#add"})
+		found = append(found, problem{Text: "There is no account to receive mail.", Cure: "Add an account", URL: "/accounts#add"})
 	}
 	if c.Held > 0 {
 		found = append(found, problem{
-			fmt.Sprintf("%s in the queue %s held and not sent.", plural(c.Held, "recipient", "recipients"), isAre(c.Held)), "See why", "/queue?held=yes",
+			Text: fmt.Sprintf("%s in the queue %s held and not sent.", plural(c.Held, "recipient", "recipients"), isAre(c.Held)),
+			Cure: "See why", URL: "/queue?held=yes",
 		})
 	}
 	if age := now.Sub(c.Oldest); !c.Oldest.IsZero() && age > lateAfter {
 		found = append(found, problem{
-			fmt.Sprintf("The oldest mail in the queue has been waiting for %s.", span(age)), "See what other servers say", "/queue",
+			Text: fmt.Sprintf("The oldest mail in the queue has been waiting for %s.", span(age)),
+			Cure: "See what other servers say", URL: "/queue",
 		})
 	}
 	return found
@@ -91,9 +107,12 @@ func filling(accounts []admin.Account) []problem {
 	case 0:
 		return nil
 	case 1:
-		return []problem{{fmt.Sprintf("%s has used %d %% of its quota.", full[0].Address, full[0].Percent), "Look at the account", full[0].URL}}
+		return []problem{{Text: fmt.Sprintf("%s has used %d %% of its quota.", full[0].Address, full[0].Percent), Cure: "Look at the account", URL: full[0].URL}}
 	}
-	return []problem{{fmt.Sprintf("%d accounts have used %d %% of their quota or more.", len(full), nearlyFull), "Look at the fullest first", "/accounts?sort=full"}}
+	return []problem{{
+		Text: fmt.Sprintf("%d accounts have used %d %% of their quota or more.", len(full), nearlyFull),
+		Cure: "Look at the fullest first", URL: "/accounts?sort=full",
+	}}
 }
 
 func isAre(n int64) string {
@@ -150,5 +169,5 @@ func nextStep(c store.Counts) *problem {
 	if c.Domains == 0 || c.Accounts == 0 { // the problems say it
 		return nil
 	}
-	return &problem{"Set up a mail program with one of the accounts and send a message; its way will be shown here.", "See the accounts", "/accounts"}
+	return &problem{Text: "Set up a mail program with one of the accounts and send a message; its way will be shown here.", Cure: "See the accounts", URL: "/accounts"}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"html"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
@@ -193,11 +194,12 @@ func TestStrangersTextStaysText(t *testing.T) {
 	a := s.message("x@evil.example", 100)
 	a.Envelope.Sender = hostile
 	a.HeaderID = script + `"onmouseover="alert(1)`
-	a.Accepted = store.Event{Client: script, Helo: script, Protocol: script, TLS: script, Account: script, Reply: script, Reason: script}
+	a.Accepted = store.Event{Client: script, Helo: script, Protocol: script, TLS: script, Account: script, Reply: script, Reason: script, Checks: []store.CheckResult{{Check: script, Result: script, Detail: script}}}
 	a.Local = []store.LocalDelivery{{Account: s.accountID("victim@example.org"), Recipient: hostile}}
 	a.Outbound = []store.Outbound{{Sender: hostile, Recipient: mail.Recipient{Address: hostile}, Via: hostile}}
 	s.must(s.store.Accept(t.Context(), a))
 	s.hostileWays(script)
+	stranger := s.hostileTrust(script, hostile)
 	next := s.now().Add(time.Hour)
 	s.round(func(item store.QueueItem) store.Outcome {
 		return store.Outcome{Result: store.Deferred, Retry: next, Reply: script, Events: []store.Event{
@@ -214,6 +216,9 @@ func TestStrangersTextStaysText(t *testing.T) {
 		"/destinations", "/destinations?q=" + script, "/routes", "/routes?q=" + script, "/routes/remove?domain=*&from=", "/sources", "/sources?q=" + script,
 		"/domains/held.example", "/domains/held.example?q=%3Cscript%3E", "/aliases", "/aliases/odd@example.org/remove", "/accounts", "/accounts?q=%3Cscript%3E",
 		accountURL("victim@example.org"), accountURL("victim@example.org") + "/remove", "/login?next=" + script, "/" + script,
+		"/lists", "/lists?q=" + script, "/lists/remove?action=block&what=" + url.QueryEscape(hostile.String()), "/limits", "/limits?q=" + script, "/devices", "/devices?q=" + script,
+		"/check?ip=" + script + "&helo=" + script + "&from=" + script + "&domain=" + script, "/certificate", "/domains/example.org", "/domains/example.org/dns",
+		messageURL(stranger), messageURL(stranger) + "/sender?action=block", messageURL(stranger) + "/sender?action=" + script,
 	}
 	for _, path := range pages {
 		body := b.get(strings.ReplaceAll(path, " ", "%20")).body
@@ -227,6 +232,11 @@ func TestStrangersTextStaysText(t *testing.T) {
 		"/destinations": {"do", "pause", "domain", script}, "/sources": {"ip", script, "name", script, "for", script},
 		"/routes":                          {"domain", script, "host", script, "from", script, "user", script, "password", script, "tls", script},
 		"/domains/held.example/recipients": {"do", "add", "recipients", "</textarea>" + script},
+		"/lists":                           {"action", "block", "what", script, "note", script, "expires", script}, "/lists/forgive": {"network", script}, "/lists/remove": {"action", script, "what", script},
+		"/devices": {"network", script, "account", script}, "/limits": {"messages_per_hour", script, "messages_per_day", script},
+		accountURL("victim@example.org") + "/limits": {"recipients_per_day", script}, "/domains/example.org/limits": {"recipients_per_hour", script},
+		"/domains/example.org/dkim/remove": {"selector", script},
+		"/check":                           {"do", "message", "ip", "192.0.2.1", "helo", "x", "from", hostile.String(), "domain", script, "message", "</textarea>" + script},
 		"/login":                           {"username", script}, "/domains": {"name", script}, "/accounts": {"address", script, "name", script, "quota", script},
 		"/aliases": {"source", script, "targets", "</textarea>" + script}, accountURL("victim@example.org") + "/app-passwords": {"name", script},
 	} {
@@ -251,6 +261,53 @@ func (s *site) hostileWays(script string) {
 	s.must(err)
 	_, err = s.admin.ChangeDomainRecipients(ctx, admin.ChangeDomainRecipients{Name: "held.example", Add: []string{`"><img/src=x/onerror=alert(1)>"@held.example`}})
 	s.must(err)
+}
+
+// hostileTrust has the lists, the DNS, the checks and the certificates carry it. It
+// returns the ID of a message of a stranger.
+func (s *site) hostileTrust(script string, hostile mail.Address) string {
+	s.t.Helper()
+	ctx := s.t.Context()
+	_, err := s.admin.AddAccess(ctx, admin.AddAccess{Action: "block", What: hostile.String(), Note: script})
+	s.must(err)
+	s.must(s.store.Raise(ctx, store.Concern{Key: script, Text: script, Cure: script}))
+	s.guessing(store.LoginBlock{Network: netip.MustParsePrefix("203.0.113.7/32"), Until: s.now().Add(time.Hour), Failures: 9, Names: 1, Protocol: script})
+	s.dns.publish("example.org")
+	s.admin.Shown = func(context.Context) ([]admin.Certificate, error) {
+		return []admin.Certificate{{Names: []string{script}, Issuer: script, Source: "file", File: script, Error: script}}, nil
+	}
+	s.admin.Checks = hostileChecker{script}
+	a := s.message("x@evil.example", 100)
+	a.Envelope.Sender = hostile
+	a.Accepted = store.Event{Client: "203.0.113.7", Helo: script, Checks: []store.CheckResult{{Check: "spf", Result: script, Detail: script}}}
+	a.Local = []store.LocalDelivery{{Account: s.accountID("victim@example.org"), Recipient: hostile}}
+	s.must(s.store.Accept(ctx, a))
+	return a.ID.String()
+}
+
+// A hostileChecker repeats what strangers wrote.
+type hostileChecker struct{ text string }
+
+func (h hostileChecker) report() (admin.CheckReport, error) {
+	return admin.CheckReport{
+		Checks: []store.CheckResult{{Check: h.text, Result: h.text, Detail: h.text}}, Results: h.text, Reply: h.text, Explained: []string{h.text},
+	}, nil
+}
+
+func (h hostileChecker) CheckSPF(context.Context, admin.CheckRequest) (admin.CheckReport, error) {
+	return h.report()
+}
+
+func (h hostileChecker) CheckDKIM(context.Context, admin.CheckRequest) (admin.CheckReport, error) {
+	return h.report()
+}
+
+func (h hostileChecker) CheckDMARC(context.Context, admin.CheckRequest) (admin.CheckReport, error) {
+	return h.report()
+}
+
+func (h hostileChecker) CheckMessage(context.Context, admin.CheckRequest) (admin.CheckReport, error) {
+	return h.report()
 }
 
 // A page that fails says so, without the reason; the log has it.

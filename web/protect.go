@@ -7,8 +7,19 @@ import (
 	"strings"
 )
 
-// maxBody bounds what any request may carry, in octets: forms are small.
-const maxBody = 64 << 10
+// What a request may carry, in octets: forms are small, but for the one that takes
+// a message.
+const (
+	maxBody     = 64 << 10
+	maxWithMail = maxUpload + maxBody
+)
+
+func maxBodyOf(r *http.Request) int64 {
+	if r.URL.Path == "/check" {
+		return maxWithMail
+	}
+	return maxBody
+}
 
 // policy lets a page load its own files and nothing else.
 const policy = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; font-src 'self'; " +
@@ -26,11 +37,12 @@ func (p *pages) protect(next http.Handler) http.Handler {
 				p.panicked(v, e)
 			}
 		}()
-		if r.ContentLength > maxBody {
-			p.fail(v, &http.MaxBytesError{Limit: maxBody})
+		limit := maxBodyOf(r)
+		if r.ContentLength > limit {
+			p.fail(v, &http.MaxBytesError{Limit: limit})
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		r.Body = http.MaxBytesReader(w, r.Body, limit)
 		if cross.Check(r) != nil {
 			p.fail(v, errCrossOrigin)
 			return

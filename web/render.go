@@ -45,6 +45,7 @@ func (p *pages) funcs() template.FuncMap {
 		"moment":   func(at time.Time) moment { return newMoment(at, p.Now()) },
 		"mailbox":  mailbox,
 		"hostname": hostname,
+		"whom":     whom,
 		"octets":   octets,
 		"number":   number,
 		"plural":   plural,
@@ -81,6 +82,13 @@ var sections = []navigation{
 		{"Domains", "/domains", "domains"},
 		{"Accounts", "/accounts", "accounts"},
 		{"Aliases", "/aliases", "aliases"},
+		{"Devices", "/devices", "devices"},
+	}},
+	{"Trust", []link{
+		{"Block and allow", "/lists", "lists"},
+		{"Limits", "/limits", "limits"},
+		{"Check a mail", "/check", "check"},
+		{"Certificate", "/certificate", "certificate"},
 	}},
 }
 

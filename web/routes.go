@@ -35,6 +35,7 @@ func (p *pages) routes() []route {
 
 		{"GET", "/messages", needAdmin, p.showMessages},
 		{"GET", "/messages/{id}", needAdmin, p.showMessage},
+		{"GET", "/messages/{id}/sender", needAdmin, p.showSender},
 		{"GET", "/queue", needAdmin, p.showQueue},
 		{"POST", "/queue", needAdmin, p.changeQueue},
 		{"GET", "/queue/return", needAdmin, p.confirmReturn},
@@ -56,6 +57,13 @@ func (p *pages) routes() []route {
 		{"POST", "/domains", needAdmin, p.addDomain},
 		{"GET", "/domains/{name}", needAdmin, p.showDomain},
 		{"POST", "/domains/{name}/recipients", needAdmin, p.changeRecipients},
+		{"POST", "/domains/{name}/limits", needAdmin, p.setDomainLimits},
+		{"GET", "/domains/{name}/dns", needAdmin, p.showDNS},
+		{"GET", "/domains/{name}/dns/zone", needAdmin, p.downloadZone},
+		{"GET", "/domains/{name}/dkim", needAdmin, p.confirmDKIM},
+		{"POST", "/domains/{name}/dkim", needAdmin, p.rotateDKIM},
+		{"GET", "/domains/{name}/dkim/remove", needAdmin, p.confirmDKIMKey},
+		{"POST", "/domains/{name}/dkim/remove", needAdmin, p.removeDKIMKey},
 		{"GET", "/domains/{name}/remove", needAdmin, p.confirmDomain},
 		{"POST", "/domains/{name}/remove", needAdmin, p.removeDomain},
 
@@ -67,6 +75,7 @@ func (p *pages) routes() []route {
 		{"POST", "/accounts/{address}/password", needAdmin, p.setPassword},
 		{"POST", "/accounts/{address}/app-passwords", needAdmin, p.addAppPassword},
 		{"POST", "/accounts/{address}/app-passwords/remove", needAdmin, p.removeAppPassword},
+		{"POST", "/accounts/{address}/limits", needAdmin, p.setAccountLimits},
 		{"GET", "/accounts/{address}/remove", needAdmin, p.confirmAccount},
 		{"POST", "/accounts/{address}/remove", needAdmin, p.removeAccount},
 
@@ -74,6 +83,22 @@ func (p *pages) routes() []route {
 		{"POST", "/aliases", needAdmin, p.addAlias},
 		{"GET", "/aliases/{source}/remove", needAdmin, p.confirmAlias},
 		{"POST", "/aliases/{source}/remove", needAdmin, p.removeAlias},
+
+		{"GET", "/devices", needAdmin, p.showDevices},
+		{"POST", "/devices", needAdmin, p.addDevice},
+		{"GET", "/devices/remove", needAdmin, p.confirmDevice},
+		{"POST", "/devices/remove", needAdmin, p.removeDevice},
+
+		{"GET", "/lists", needAdmin, p.showLists},
+		{"POST", "/lists", needAdmin, p.addAccess},
+		{"GET", "/lists/remove", needAdmin, p.confirmAccess},
+		{"POST", "/lists/remove", needAdmin, p.removeAccess},
+		{"POST", "/lists/forgive", needAdmin, p.forgive},
+		{"GET", "/limits", needAdmin, p.showLimits},
+		{"POST", "/limits", needAdmin, p.setServerLimits},
+		{"GET", "/check", needAdmin, p.showCheck},
+		{"POST", "/check", needAdmin, p.check},
+		{"GET", "/certificate", needAdmin, p.showCertificate},
 	}
 }
 

@@ -22,6 +22,16 @@ func (r route) example(s *site) string {
 		return icon
 	case "/messages/{id}":
 		return messageURL(s.receive("kim@friends.example", 100, boss).String())
+	case "/messages/{id}/sender":
+		return messageURL(s.receive("kim@friends.example", 100, boss).String()) + "/sender"
+	case "/lists/remove":
+		return "/lists/remove?action=block&what=spam.example"
+	case "/devices/remove":
+		return "/devices/remove?network=192.168.1.20"
+	case "/domains/{name}/dkim/remove":
+		keys, err := s.admin.DKIMKeys(s.t.Context(), "spare.example")
+		s.must(err)
+		return "/domains/spare.example/dkim/remove?selector=" + keys[0].Selector
 	case "/queue/return":
 		return "/queue/return?message=" + s.submit(boss, "a@elsewhere.example").String()
 	case "/routes/remove":
@@ -42,6 +52,10 @@ func TestRoutesKeepTheirDoors(t *testing.T) {
 	_, err := s.admin.AddRoute(t.Context(), admin.AddRoute{Domain: "lost.example", Host: "mx"})
 	s.must(err)
 	_, err = s.admin.AddSource(t.Context(), admin.AddSource{IP: "192.0.2.1"})
+	s.must(err)
+	_, err = s.admin.AddAccess(t.Context(), admin.AddAccess{Action: "block", What: "spam.example"})
+	s.must(err)
+	_, err = s.admin.AddDevice(t.Context(), admin.AddDevice{Network: "192.168.1.20", Account: boss})
 	s.must(err)
 	s.account(admin.NewAccount{Address: "former@example.org", Password: bossPassword, Admin: true})
 	former := s.browser()
@@ -80,7 +94,10 @@ func TestRoutesKeepTheirDoors(t *testing.T) {
 					}
 				}
 			}
-			if r.method == "GET" && r.needs == needAdmin {
+			switch {
+			case r.path == "/domains/{name}/dns/zone": // a file
+				chief.get(path).has(t, http.StatusOK, "IN MX")
+			case r.method == "GET" && r.needs == needAdmin:
 				chief.get(path).has(t, http.StatusOK, "<h1", boss)
 			}
 		})
@@ -93,6 +110,15 @@ func TestRoutesKeepTheirDoors(t *testing.T) {
 	}
 	if sources, err := s.admin.Sources(t.Context()); err != nil || len(sources) != 1 {
 		t.Errorf("strangers changed the source addresses: %v, %v", sources, err)
+	}
+	if entries, err := s.admin.AccessEntries(t.Context(), ""); err != nil || len(entries) != 1 {
+		t.Errorf("strangers changed the lists: %v, %v", entries, err)
+	}
+	if devices, err := s.admin.Devices(t.Context()); err != nil || len(devices) != 1 {
+		t.Errorf("strangers changed the devices: %v, %v", devices, err)
+	}
+	if keys, err := s.admin.DKIMKeys(t.Context(), "spare.example"); err != nil || len(keys) != 2 {
+		t.Errorf("strangers changed the keys: %d, %v", len(keys), err)
 	}
 	if _, err := s.admin.Account(t.Context(), boss); err != nil {
 		t.Errorf("strangers removed the administrator: %v", err)
@@ -144,8 +170,12 @@ func TestWhatIsNoForm(t *testing.T) {
 func TestPagesAreSmall(t *testing.T) {
 	s := newSite(t)
 	s.fill()
+	s.trust()
 	b := s.signedIn()
-	for _, path := range []string{"/", "/messages", "/queue", "/destinations", "/routes", "/sources", "/accounts", "/aliases", "/domains", "/domains/branch-office.example"} {
+	for _, path := range []string{
+		"/", "/messages", "/queue", "/destinations", "/routes", "/sources", "/accounts", "/aliases", "/domains", "/domains/branch-office.example",
+		"/lists", "/limits", "/devices", "/check", "/certificate", "/domains/example.org", "/domains/example.org/dns",
+	} {
 		if n := len(b.get(path).body); n > 100_000 {
 			t.Errorf("%s has %d octets", path, n)
 		}

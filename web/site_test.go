@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"mime/multipart"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -18,6 +19,7 @@ import (
 	"postroom/store/admin"
 	"postroom/store/auth"
 	"postroom/store/sqlite"
+	"postroom/store/zone"
 )
 
 // A site is the pages over a real store, with a clock of its own.
@@ -26,6 +28,8 @@ type site struct {
 	clock  atomic.Int64
 	store  *sqlite.Store
 	admin  *admin.Admin
+	guard  *auth.Guard
+	dns    *dnsFake
 	server *Server
 	http   *httptest.Server
 	log    *lockedBuffer
@@ -51,8 +55,13 @@ func newSite(t testing.TB) *site {
 			t.Error(err)
 		}
 	})
-	authenticator := auth.New(s.store, auth.Options{Now: s.now, Log: log})
-	s.admin = &admin.Admin{Store: s.store, Auth: authenticator, Now: s.now, Log: log}
+	s.guard = auth.NewGuard(auth.GuardOptions{Blocks: s.store, Now: s.now, Log: log})
+	authenticator := auth.New(s.store, auth.Options{Guard: s.guard, Now: s.now, Log: log})
+	s.dns = new(dnsFake)
+	s.admin = &admin.Admin{
+		Store: s.store, Auth: authenticator, Now: s.now, Log: log, Lookups: s.dns.lookups,
+		Server: func() zone.Server { return thisServer },
+	}
 	s.server = &Server{
 		Admin: s.admin, Auth: authenticator, Accounts: s.store, Sessions: s.store.WebSessions(),
 		Hostname: "mail.example.org", Version: "0.1", Log: log, Now: s.now,
@@ -143,6 +152,11 @@ func (b *browser) post(path string, fields ...string) answer {
 
 func (b *browser) do(method, path string, body io.Reader) answer {
 	b.s.t.Helper()
+	return b.send(method, path, "application/x-www-form-urlencoded", body)
+}
+
+func (b *browser) send(method, path, contentType string, body io.Reader) answer {
+	b.s.t.Helper()
 	r, err := http.NewRequestWithContext(b.s.t.Context(), method, b.s.http.URL+path, body)
 	b.s.must(err)
 	for name, values := range b.header {
@@ -152,7 +166,7 @@ func (b *browser) do(method, path string, body io.Reader) answer {
 		r.Host = host
 	}
 	if body != nil {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Content-Type", contentType)
 	}
 	res, err := b.client.Do(r)
 	b.s.must(err)
@@ -160,6 +174,22 @@ func (b *browser) do(method, path string, body io.Reader) answer {
 	b.s.must(errors.Join(err, res.Body.Close()))
 	text := strings.ReplaceAll(string(content), "<wbr>", "") // where a line may break
 	return answer{res.StatusCode, res.Header, res.Header.Get("Location"), text}
+}
+
+// upload sends a form with a file, which is the last name and value.
+func (b *browser) upload(path string, fields ...string) answer {
+	b.s.t.Helper()
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	last := len(fields) - 2
+	for i := 0; i < last; i += 2 {
+		b.s.must(form.WriteField(fields[i], fields[i+1]))
+	}
+	file, err := form.CreateFormFile(fields[last], "mail.eml")
+	b.s.must(err)
+	_, err = io.WriteString(file, fields[last+1])
+	b.s.must(errors.Join(err, form.Close()))
+	return b.send("POST", path, form.FormDataContentType(), &body)
 }
 
 // follow gets the page that an answer sends the browser to.

@@ -15,6 +15,7 @@ type step struct {
 	Tone   string
 	About  string // the recipient or account that it is about
 	Facts  []fact
+	Checks []checkRow
 	Reply  string // somebody's own words
 	Speak  string // whose words they are
 	Link   string // a page that tells more
@@ -86,7 +87,7 @@ func sameDay(a, b time.Time) bool {
 func stepOf(e store.Event, now time.Time) step {
 	s := step{
 		At: newMoment(e.Time, now), About: whose(e),
-		Facts: factsOf(e, now), Reply: e.Reply, Speak: speaker(e),
+		Facts: factsOf(e, now), Checks: checkRowsOf(e.Checks), Reply: e.Reply, Speak: speaker(e),
 	}
 	s.Title, s.Tone = titleOf(e)
 	if e.Report != nil {

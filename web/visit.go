@@ -19,6 +19,7 @@ type pages struct {
 	sessions  *scs.SessionManager
 	assets    map[string]asset
 	templates map[string]*template.Template
+	looks     looks
 }
 
 // newPages makes everything that is made once. Files that are built in can't
@@ -145,6 +146,9 @@ func (v *visit) field(name string) string { return v.r.PostFormValue(name) }
 func (v *visit) form() error {
 	var tooLarge *http.MaxBytesError
 	err := v.r.ParseForm()
+	if err == nil && isUpload(v.r) {
+		err = v.r.ParseMultipartForm(maxUpload) // all of it in memory: bodies are bounded
+	}
 	if err == nil || errors.As(err, &tooLarge) {
 		return err
 	}

@@ -87,6 +87,26 @@ type Admin interface {
 	PauseDestination(ctx context.Context, domain string) error
 	ResumeDestination(ctx context.Context, domain string) error
 
+	AddAccess(context.Context, admin.AddAccess) (admin.AccessEntry, error)
+	AccessEntries(ctx context.Context, action string) ([]admin.AccessEntry, error)
+	RemoveAccess(context.Context, admin.RemoveAccess) error
+	LoginBlocks(context.Context) ([]admin.LoginBlock, error)
+	ForgiveLogins(ctx context.Context, network string) ([]admin.LoginBlock, error)
+	admin.Checker
+
+	SetLimit(context.Context, admin.SetLimit) (admin.Limits, error)
+	Limits(ctx context.Context, name string) (admin.Limits, error)
+	AllLimits(context.Context) ([]admin.Limits, error)
+	AddDevice(context.Context, admin.AddDevice) (admin.Device, error)
+	Devices(context.Context) ([]admin.Device, error)
+	RemoveDevice(ctx context.Context, network string) error
+
+	DKIMKeys(ctx context.Context, domain string) ([]admin.DKIMKey, error)
+	RotateDKIM(context.Context, admin.RotateDKIM) ([]admin.DKIMKey, error)
+	RemoveDKIMKey(context.Context, admin.RemoveDKIMKey) error
+	Certificates(context.Context) ([]admin.Certificate, error)
+	Concerns(context.Context) ([]admin.Concern, error)
+
 	Queue(context.Context, admin.QueueSelection) ([]admin.QueueItem, error)
 	EachQueueItem(ctx context.Context, selection admin.QueueSelection, each func(admin.QueueItem) error) error
 	CountQueue(context.Context, admin.QueueSelection) (n int64, exact bool, err error)

@@ -1,5 +1,5 @@
 // Everything works without this file. It adds a button to what one may want to
-// copy, and closes the menu with Escape.
+// copy, says that a slow page is on its way, and closes the menu with Escape.
 "use strict";
 
 for (const code of document.querySelectorAll("[data-copy]")) {
@@ -19,7 +19,16 @@ for (const code of document.querySelectorAll("[data-copy]")) {
     }
     setTimeout(() => { button.textContent = "Copy"; }, 2000);
   });
-  code.after(button);
+  (code.closest("pre") ?? code).after(button);
+}
+
+for (const link of document.querySelectorAll("a[data-slow]")) {
+  link.addEventListener("click", (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const text = link.textContent;
+    link.textContent = "Asking the DNS …";
+    addEventListener("pageshow", () => { link.textContent = text; }, { once: true });
+  });
 }
 
 document.addEventListener("keydown", (event) => {

@@ -1,0 +1,111 @@
+package web
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"postroom/store"
+	"postroom/store/admin"
+)
+
+// A senderPage offers to block or allow who sent a message: as an address, a
+// domain or a server.
+type senderPage struct {
+	ID, URL string
+	Allow   bool
+	Senders []senderChoice
+	Form    accessForm
+}
+
+// A senderChoice is one way to say who sent a message.
+type senderChoice struct {
+	What, Text string
+	Chosen     bool
+}
+
+// confirmSender shows the form; what it sends is taken by addAccess.
+func (p *pages) showSender(v *visit) error {
+	trail, err := p.trail(v, v.r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	action := "block"
+	if v.r.URL.Query().Get("action") == "allow" {
+		action = "allow"
+	}
+	page := senderPage{
+		ID: trail.ID.String(), URL: messageURL(trail.ID.String()), Allow: action == "allow", Senders: sendersOf(trail, action),
+		Form: accessForm{admin.AddAccess{Action: action, Note: "message " + trail.ID.String()}, spans("")},
+	}
+	if len(page.Senders) == 0 {
+		return errNoPage
+	}
+	title := "Block the sender"
+	if page.Allow {
+		title = "Allow the sender"
+	}
+	return v.show("sender", title, page)
+}
+
+// sendersOf lists who may be meant by the sender of a message of a stranger. A
+// name is easily forged: to let somebody in, the client's address comes first.
+func sendersOf(t store.Trail, action string) []senderChoice {
+	from := strangerOf(t)
+	if from == nil {
+		return nil
+	}
+	var choices []senderChoice
+	if at := strings.LastIndexByte(t.From, '@'); at > 0 {
+		domain := t.From[at+1:]
+		choices = append(choices,
+			senderChoice{What: t.From, Text: "This address alone."},
+			senderChoice{What: domain, Text: fmt.Sprintf("Everybody at %s and at all domains below it.", domain)})
+	}
+	if ip, err := netip.ParseAddr(from.Client); err == nil {
+		text := "The server that the message came from, whoever writes by way of it."
+		if from.Helo != "" {
+			text = fmt.Sprintf("The server that the message came from (it calls itself %s), whoever writes by way of it.", from.Helo)
+		}
+		choices = append(choices, senderChoice{What: ip.Unmap().String(), Text: text})
+	}
+	if action == "allow" {
+		slices.Reverse(choices)
+	}
+	if len(choices) > 0 {
+		choices[0].Chosen = true
+	}
+	return choices
+}
+
+// strangerOf returns the event by which a message of somebody else came to us or
+// was refused, nil if it is one of ours.
+func strangerOf(t store.Trail) *store.Event {
+	for i, e := range t.Events {
+		if e.Kind != store.Accepted && e.Kind != store.Rejected {
+			continue
+		}
+		if e.Account == "" && e.Client != "" && e.Report == nil {
+			return &t.Events[i]
+		}
+		return nil
+	}
+	return nil
+}
+
+// senderLinks lead from a message to what can be done about its sender.
+func senderLinks(t store.Trail) []link {
+	e := strangerOf(t)
+	if e == nil {
+		return nil
+	}
+	page := messageURL(t.ID.String()) + "/sender?action="
+	check := url.Values{"ip": {e.Client}, "helo": {e.Helo}, "from": {t.From}}
+	return []link{
+		{Text: "Block the sender …", URL: page + "block"},
+		{Text: "Allow the sender …", URL: page + "allow"},
+		{Text: "Check such a mail again", URL: "/check?" + check.Encode()},
+	}
+}

@@ -1,0 +1,90 @@
+package web
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+
+	"postroom/store/admin"
+)
+
+type devicesPage struct {
+	Devices []deviceRow
+	List    listing
+	Form    admin.AddDevice
+	Domain  string // to suggest an address in
+	Mistake string
+}
+
+type deviceRow struct {
+	admin.Device
+	AccountURL, RemoveURL string
+}
+
+func (p *pages) showDevices(v *visit) error { return p.devicesPage(v, admin.AddDevice{}, nil) }
+
+func (p *pages) devicesPage(v *visit, form admin.AddDevice, mistake error) error {
+	devices, err := p.Admin.Devices(v.r.Context())
+	if err != nil {
+		return err
+	}
+	shown, list := partAt(v, "/devices", devices, func(d admin.Device) string { return d.Network + " " + d.Account + " " + d.Status })
+	page := devicesPage{List: list, Form: form, Domain: "example.org"}
+	for _, d := range shown {
+		page.Devices = append(page.Devices, deviceRow{d, accountURL(d.Account), "/devices/remove?" + url.Values{"network": {d.Network}}.Encode()})
+	}
+	own, err := p.ownDomains(v)
+	if err != nil {
+		return err
+	}
+	if len(own) > 0 {
+		page.Domain = own[0]
+	}
+	return v.showForm("devices", "Devices", &page, &page.Mistake, mistake)
+}
+
+func (p *pages) addDevice(v *visit) error {
+	if err := v.form(); err != nil {
+		return err
+	}
+	form := admin.AddDevice{Network: v.field("network"), Account: v.field("account")}
+	added, err := p.Admin.AddDevice(v.r.Context(), form)
+	switch {
+	case hasMistake(err):
+		return p.devicesPage(v, form, err)
+	case err != nil:
+		return err
+	}
+	return v.done("/devices", fmt.Sprintf("Whatever comes from %s may submit mail as %s from now on.", added.Network, added.Account))
+}
+
+func (p *pages) confirmDevice(v *visit) error {
+	devices, err := p.Admin.Devices(v.r.Context())
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(devices, func(d admin.Device) bool { return d.Network == v.r.URL.Query().Get("network") })
+	if i < 0 {
+		return errNoPage
+	}
+	d := devices[i]
+	return v.confirm(confirmPage{
+		Title: "Take the right to submit from " + d.Network + "?", Back: "/devices", BackText: "Devices",
+		Action: "/devices/remove", Button: "Remove the device", Hidden: []hiddenField{{"network", d.Network}},
+		Lost: []string{
+			fmt.Sprintf("What is there can’t send as %s any more without logging in; open sessions end.", d.Account),
+			"What it has sent already stays where it is.",
+		},
+	})
+}
+
+func (p *pages) removeDevice(v *visit) error {
+	if err := v.form(); err != nil {
+		return err
+	}
+	network := v.field("network")
+	if err := p.Admin.RemoveDevice(v.r.Context(), network); err != nil {
+		return err
+	}
+	return v.done("/devices", network+" can’t submit without logging in any more.")
+}

@@ -1,0 +1,217 @@
+package web
+
+import (
+	"bytes"
+	"fmt"
+	"net/url"
+	"sync"
+	"time"
+
+	"postroom/store/zone"
+)
+
+// A dnsPage shows what the DNS must say about a domain, and what it says.
+type dnsPage struct {
+	Domain, URL string
+	Verdict     dnsVerdict
+	NotAsked    string
+	Backup      bool
+	Groups      []dnsGroup
+	Zone        string // what to put into the domain's zone
+	ZoneURL     string
+}
+
+// A dnsGroup is what is needed for one purpose.
+type dnsGroup struct {
+	Title   string
+	Records []dnsRecord
+}
+
+// A dnsRecord is a record as the page shows it.
+type dnsRecord struct {
+	zone.Record
+	Sign, Word, Tone string
+}
+
+// dnsTitles name the purposes.
+var dnsTitles = map[zone.Purpose]string{
+	zone.MX:         "Mail comes here (MX)",
+	zone.Host:       "The server’s own name",
+	zone.SPF:        "Who may send for the domain (SPF)",
+	zone.DKIM:       "The keys of its signatures (DKIM)",
+	zone.DMARC:      "What to do with mail that isn’t from it (DMARC)",
+	zone.Reverse:    "The names of our addresses (PTR)",
+	zone.MTASTS:     "Mail comes encrypted only (MTA-STS)",
+	zone.TLSRPT:     "Reports about encryption (TLSRPT)",
+	zone.Autoconfig: "Mail programs set themselves up",
+	zone.Services:   "Mail programs find the servers (SRV)",
+}
+
+// showDNS asks the DNS, which may take some seconds.
+func (p *pages) showDNS(v *visit) error {
+	name := v.r.PathValue("name")
+	report, err := p.lookAt(v, name)
+	if err != nil {
+		return err
+	}
+	page := dnsPage{
+		Domain: report.Domain, URL: domainURL(name), Verdict: dnsVerdictOf(report), NotAsked: report.NotAsked, Backup: report.Backup,
+		Groups: dnsGroups(report.Records), Zone: report.File(), ZoneURL: dnsURL(name) + "/zone",
+	}
+	return v.show("dns", "DNS of "+name, page)
+}
+
+// lookAt asks the DNS about a domain of ours, and remembers what it said.
+func (p *pages) lookAt(v *visit, name string) (zone.Report, error) {
+	if _, err := p.domain(v, name); err != nil {
+		return zone.Report{}, err
+	}
+	report, err := p.Admin.DNS(v.r.Context(), name)
+	if err == nil {
+		p.looks.remember(report, p.Now())
+	}
+	return report, err
+}
+
+// dnsGroups sorts records by purpose, in the order of the report.
+func dnsGroups(records []zone.Record) []dnsGroup {
+	var groups []dnsGroup
+	index := make(map[zone.Purpose]int)
+	for _, r := range records {
+		i, ok := index[r.Purpose]
+		if !ok {
+			i = len(groups)
+			index[r.Purpose] = i
+			title := dnsTitles[r.Purpose]
+			if title == "" {
+				title = string(r.Purpose)
+			}
+			groups = append(groups, dnsGroup{Title: title})
+		}
+		groups[i].Records = append(groups[i].Records, dnsRecordOf(r))
+	}
+	return groups
+}
+
+func dnsRecordOf(r zone.Record) dnsRecord {
+	row := dnsRecord{Record: r, Sign: "?", Word: "not known", Tone: "quiet"}
+	switch r.State {
+	case zone.Right:
+		row.Sign, row.Word, row.Tone = "✓", "right", "good"
+	case zone.Fine:
+		row.Sign, row.Word, row.Tone = "✓", "will do", "good"
+	case zone.Wrong:
+		row.Sign, row.Word, row.Tone = "✗", "wrong", toneOfLevel(r.Level)
+	case zone.Missing:
+		row.Sign, row.Word, row.Tone = "✗", "missing", toneOfLevel(r.Level)
+	}
+	return row
+}
+
+// toneOfLevel says how bad it is that a record isn't right.
+func toneOfLevel(l zone.Level) string {
+	switch l {
+	case zone.Required:
+		return "bad"
+	case zone.Recommended:
+		return "warn"
+	}
+	return "info"
+}
+
+// A dnsVerdict is how a domain's DNS stands in one sentence.
+type dnsVerdict struct {
+	Text, Tone string
+	At         moment // when it was looked at
+}
+
+func dnsVerdictOf(r zone.Report) dnsVerdict {
+	var wrong, better, unknown int64
+	for _, record := range r.Records {
+		switch {
+		case record.State == zone.Unknown:
+			unknown++
+		case record.State == zone.Right || record.State == zone.Fine:
+		case record.Level == zone.Required:
+			wrong++
+		default:
+			better++
+		}
+	}
+	switch {
+	case r.NotAsked != "":
+		return dnsVerdict{Text: "The DNS wasn’t asked.", Tone: "info"}
+	case wrong > 0:
+		return dnsVerdict{Text: plural(wrong, "required record is", "required records are") + " missing or wrong.", Tone: "bad"}
+	case unknown > 0:
+		return dnsVerdict{Text: plural(unknown, "record", "records") + " couldn’t be looked up. Look again in a while.", Tone: "warn"}
+	case better > 0:
+		return dnsVerdict{Text: fmt.Sprintf("All that is required is right; %s could be better.", plural(better, "other record", "other records")), Tone: "good"}
+	}
+	return dnsVerdict{Text: "All is right.", Tone: "good"}
+}
+
+// downloadZone gives the records as a piece of a zone file.
+func (p *pages) downloadZone(v *visit) error {
+	name := v.r.PathValue("name")
+	report, fresh := p.looks.last(name, p.Now())
+	if !fresh {
+		var err error
+		if report, err = p.lookAt(v, name); err != nil {
+			return err
+		}
+	} else if _, err := p.domain(v, name); err != nil {
+		return err
+	}
+	v.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	v.w.Header().Set("Content-Disposition", `attachment; filename="`+url.PathEscape(name)+`.zone"`)
+	_, _ = bytes.NewBufferString(report.File()).WriteTo(v.w) // fails only if the browser has gone
+	return nil
+}
+
+func dnsURL(name string) string { return domainURL(name) + "/dns" }
+
+// looks remembers what the DNS said last about each domain, so that other pages
+// can tell without asking it. It is lost at the end, which costs another look.
+type looks struct {
+	mu     sync.Mutex
+	byName map[string]dnsLook
+}
+
+type dnsLook struct {
+	report zone.Report
+	at     time.Time
+}
+
+// lookFresh is how long a look counts as one of now.
+const lookFresh = 10 * time.Minute
+
+func (l *looks) remember(r zone.Report, at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.byName == nil {
+		l.byName = make(map[string]dnsLook)
+	}
+	l.byName[r.Domain] = dnsLook{r, at}
+}
+
+// last returns the last look at a domain if it is fresh.
+func (l *looks) last(name string, now time.Time) (zone.Report, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	seen, ok := l.byName[name]
+	return seen.report, ok && now.Sub(seen.at) < lookFresh
+}
+
+// verdict returns what the last look at a domain told, nil if there was none.
+func (l *looks) verdict(name string, now time.Time) *dnsVerdict {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	seen, ok := l.byName[name]
+	if !ok {
+		return nil
+	}
+	v := dnsVerdictOf(seen.report)
+	v.At = newMoment(seen.at, now)
+	return &v
+}
