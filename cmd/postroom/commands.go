@@ -33,7 +33,11 @@ type commands struct {
 	DKIM   dkimCmd   `cmd:"" name:"dkim" group:"mail" help:"Keys that sign what leaves."`
 
 	Check checkCmd `cmd:"" group:"mail" help:"What would become of mail that might come? SPF, DKIM, DMARC, your own lists."`
+	Block blockCmd `cmd:"" group:"mail" help:"Refuse mail from an address, a network, a domain."`
+	Allow allowCmd `cmd:"" group:"mail" help:"Take mail from somebody whatever the checks say."`
 	Login loginCmd `cmd:"" group:"people" help:"Who guessed passwords, and may not log in for a while."`
+
+	Concerns concernsCmd `cmd:"" group:"server" help:"What you should know: blocklists, certificates, DNS."`
 
 	Backup  backupCmd  `cmd:"" group:"data" help:"Copy everything into one file while the server runs."`
 	Restore restoreCmd `cmd:"" group:"data" help:"Begin an empty data folder with a backup."`

@@ -8,6 +8,7 @@ import (
 
 	"postroom/store"
 	"postroom/store/admin"
+	"postroom/store/zone"
 )
 
 // Requests of operations that admin takes as plain arguments.
@@ -75,6 +76,9 @@ func operations(a *admin.Admin, ready func() error) http.Handler {
 
 	handle(mux, "certificate/list", plain(a.Certificates))
 
+	handle(mux, "dns/list", plain(a.AllDNS))
+	handle(mux, "dns/show", func(ctx context.Context, r nameRequest) (zone.Report, error) { return a.DNS(ctx, r.Name) })
+
 	handleSending(mux, a)
 	handleWays(mux, a)
 	handleQueue(mux, a)
@@ -112,6 +116,12 @@ func handleChecks(mux *http.ServeMux, a *admin.Admin) {
 	handle(mux, "check/dkim", a.CheckDKIM)
 	handle(mux, "check/dmarc", a.CheckDMARC)
 	handle(mux, "check/message", a.CheckMessage)
+	handle(mux, "access/add", a.AddAccess)
+	handle(mux, "access/list", func(ctx context.Context, r nameRequest) ([]admin.AccessEntry, error) {
+		return a.AccessEntries(ctx, r.Name)
+	})
+	handle(mux, "access/remove", act(a.RemoveAccess))
+	handle(mux, "concerns", plain(a.Concerns))
 	handle(mux, "login/blocks", plain(a.LoginBlocks))
 	handle(mux, "login/forgive", func(ctx context.Context, r nameRequest) ([]admin.LoginBlock, error) {
 		return a.ForgiveLogins(ctx, r.Name)

@@ -44,6 +44,7 @@ func (sv *server) renew() {
 	for _, s := range sv.gatedServices() {
 		sv.start(s)
 	}
+	sv.door.lookAgain()
 	select {
 	case sv.renewed <- struct{}{}:
 	default: // it has been told already

@@ -44,7 +44,7 @@ func (c *serveCmd) Run(ctx context.Context, s *shell) error {
 		return err
 	}
 	raiseFileLimit()
-	sv := &server{shell: s, log: newLogger(s, conf), hangups: make(chan os.Signal, 1), renewed: make(chan struct{}, 1)}
+	sv := &server{shell: s, log: newLogger(s, conf), hangups: make(chan os.Signal, 1), door: newDoor(), renewed: make(chan struct{}, 1)}
 	sv.configure(conf)
 	return sv.runUntilSignal(ctx)
 }
@@ -87,6 +87,7 @@ type server struct {
 	certs   *certificates
 	monitor *monitor
 	ports   []port
+	door    *door
 	gates   []*gate // of the services that follow the configuration
 	locks   pop3d.Locks
 	hangups chan os.Signal
@@ -127,6 +128,7 @@ func (sv *server) run(ctx context.Context) error {
 		return err
 	}
 	sv.current = sv.conf.Load // it may be read again
+	sv.listening = sv.listensOn
 	sv.hearOfDomains()
 	sv.admin.Checks = &checker{store: sv.store, conf: sv.current, network: sv.network.Load, log: sv.log}
 	err = sv.serve(ctx, conf)
@@ -163,6 +165,7 @@ func (sv *server) serve(ctx context.Context, conf *Config) error {
 		return err
 	}
 	sv.monitor = newMonitor(sv.store)
+	sv.monitor.registry.MustRegister(&concernsCollector{sv.store.Concerns})
 	sv.monitor.registry.MustRegister(sv.logins.collectors()...)
 	gateway := &gatewayWatch{trusted: conf.Listen.ProxyTrusted, log: sv.log}
 	for _, p := range sv.ports {

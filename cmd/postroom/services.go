@@ -27,6 +27,9 @@ func (sv *server) services(control net.Listener) []service {
 		{"certificate", sv.keepCertificates},
 		{"hangup", sv.onHangup},
 	}
+	if !sv.conf.Load().LocalMode {
+		list = append(list, service{"dns", sv.watchDNS}, service{"lists", sv.watchLists})
+	}
 	if sv.shell.getenv("GOMEMLIMIT") == "" {
 		list = append(list, service{"memory", limitMemory})
 	}
@@ -86,6 +89,8 @@ func (sv *server) smtpServer(name string) *smtpd.Server {
 		ProxyTrusted: conf.Listen.ProxyTrusted,
 		SpoolDir:     filepath.Join(conf.Data, spoolName),
 		BackupExpire: conf.Delivery.BackupExpire,
+		Rules:        sv.rules(name, conf),
+		Unknown:      &sv.door.unknown,
 		Limits: smtpd.Limits{
 			MessageBytes:          conf.SMTP.MaxMessageSize,
 			Recipients:            conf.SMTP.MaxRecipients,
@@ -97,7 +102,6 @@ func (sv *server) smtpServer(name string) *smtpd.Server {
 		Log: sv.log.With("service", name),
 		Now: time.Now,
 	}
-	s.Rules.Message = append(s.Rules.Message, authentication(conf, sv.store, sv.network.Load().names).Check())
 	if s.Submission || conf.SMTP.Auth {
 		s.Auth = sv.auth
 	}

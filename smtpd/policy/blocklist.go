@@ -24,11 +24,17 @@ import (
 // A Blocklists isn't changed after its first use, and may be used by many
 // goroutines at once.
 type Blocklists struct {
-	DNS     Resolver
+	DNS     ListResolver
 	Clients []string // zones that are asked for the client's address
 	Domains []string // zones that are asked for domains
 	Needed  int      // how many of Clients must have an address for it to be refused; 0: one
 	Health  *ListHealth
+}
+
+// A ListResolver looks up what lists have. Its methods are those of *net.Resolver.
+type ListResolver interface {
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+	LookupTXT(ctx context.Context, name string) ([]string, error)
 }
 
 // maxAuthorsAsked bounds how many domains of a header's From are asked for.

@@ -154,7 +154,7 @@ const (
 // for them, and tells which ones refuse to. It may be used by many goroutines at
 // once; the nil ListHealth remembers nothing.
 type ListHealth struct {
-	Now func() time.Time
+	Now func() time.Time // nil: time.Now
 	// Refused is told of a list that says that we may not ask it. It must not block.
 	Refused func(zone, why string)
 
@@ -182,11 +182,18 @@ func (h *ListHealth) mayAsk(zone string) bool {
 	if z == nil || z.failures < listPatience {
 		return true
 	}
-	if z.probing || h.Now().Before(z.until) {
+	if z.probing || h.now().Before(z.until) {
 		return false
 	}
 	z.probing = true
 	return true
+}
+
+func (h *ListHealth) now() time.Time {
+	if h.Now == nil {
+		return time.Now()
+	}
+	return h.Now()
 }
 
 // note remembers what came of a question.
@@ -209,7 +216,7 @@ func (h *ListHealth) note(zone string, a listAnswer, silent bool) {
 	if h.zones[zone] == nil {
 		h.zones[zone] = &zoneHealth{}
 	}
-	h.zones[zone].fail(h.Now())
+	h.zones[zone].fail(h.now())
 }
 
 func (z *zoneHealth) fail(now time.Time) {

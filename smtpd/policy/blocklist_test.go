@@ -62,10 +62,6 @@ func (f *fakeLists) LookupTXT(_ context.Context, name string) ([]string, error) 
 	return nil, nil
 }
 
-func (f *fakeLists) LookupMX(context.Context, string) ([]*net.MX, error) {
-	return nil, errors.ErrUnsupported
-}
-
 const listedText = "refused; https://bl.test/lookup"
 
 func newFakeLists() *fakeLists {
@@ -132,7 +128,7 @@ func TestBlocklists(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := &Blocklists{
 					DNS: newFakeLists(), Clients: strings.Fields(tt.clients), Domains: strings.Fields(tt.domains), Needed: tt.needed,
-					Health: &ListHealth{Now: time.Now},
+					Health: &ListHealth{},
 				}
 				if tt.addr == "" {
 					tt.addr = "192.0.2.25"
@@ -247,7 +243,7 @@ func TestBlocklistsSpareOurOwn(t *testing.T) {
 func TestSilentListIsLeftAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dns := newFakeLists()
-		b := &Blocklists{DNS: dns, Clients: []string{"slow.test"}, Health: &ListHealth{Now: time.Now}}
+		b := &Blocklists{DNS: dns, Clients: []string{"slow.test"}, Health: &ListHealth{}}
 		client := Client{Addr: netip.MustParseAddr("192.0.2.25")}
 		judge := func() (took time.Duration) {
 			began := time.Now()
@@ -295,7 +291,7 @@ func TestSilentListIsLeftAlone(t *testing.T) {
 func TestRefusingListIsTold(t *testing.T) {
 	var told []string
 	b := &Blocklists{DNS: newFakeLists(), Clients: []string{"no.test", "bl.test", "lying.test"}}
-	b.Health = &ListHealth{Now: time.Now, Refused: func(zone, why string) { told = append(told, zone+": "+why) }}
+	b.Health = &ListHealth{Refused: func(zone, why string) { told = append(told, zone+": "+why) }}
 	_, err := b.OfRecipient().Judge(t.Context(), Client{Addr: netip.MustParseAddr("192.0.2.25")}, Recipient{})
 	if err != nil || len(told) != 1 || told[0] != "no.test: it refuses to answer us (127.255.255.254)" {
 		t.Errorf("%q, %v", told, err)

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -32,8 +33,21 @@ type AccessEntry struct {
 	Action   string    `json:"action"` // block, allow
 	Note     string    `json:"note"`
 	Created  time.Time `json:"created"`
-	Expires  time.Time `json:"expires,omitzero"`   // zero: never
+	Expires  time.Time `json:"expires"`            // zero, in JSON null: never
 	Replaced string    `json:"replaced,omitempty"` // the list that the same was in before: block, allow; only in the answer of AddAccess
+}
+
+// MarshalJSON writes e with null for an end that there isn't.
+func (e AccessEntry) MarshalJSON() ([]byte, error) {
+	type plain AccessEntry
+	shown := struct {
+		plain
+		Expires *time.Time `json:"expires"`
+	}{plain: plain(e)}
+	if !e.Expires.IsZero() {
+		shown.Expires = &e.Expires
+	}
+	return json.Marshal(shown)
 }
 
 var accessWords = map[store.AccessAction]string{store.Allow: "allow", store.Block: "block"}

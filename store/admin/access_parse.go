@@ -69,7 +69,7 @@ func parseWhat(text string) (string, error) {
 		name = strings.TrimPrefix(name, prefix)
 	}
 	domain, err := mail.ParseDomain(strings.TrimSuffix(name, "."))
-	if err != nil {
+	if last := domain[strings.LastIndexByte(domain, '.')+1:]; err != nil || strings.Trim(last, "0123456789") == "" { // no top-level domain is a number
 		return "", invalid("%q is no address (192.0.2.1), network (192.0.2.0/24, 2001:db8::/32), domain (example.org) or mail address (eve@example.org).", text)
 	}
 	return domain, nil
