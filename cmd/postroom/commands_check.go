@@ -14,6 +14,7 @@ import (
 
 type checkCmd struct {
 	Config  checkConfig  `cmd:"" group:"commands" help:"Read the configuration as “serve” does, and say what it comes to."`
+	DNS     checkDNS     `cmd:"" name:"dns" group:"commands" help:"Does the DNS say what it must about a domain?"`
 	SPF     checkSPF     `cmd:"" name:"spf" group:"commands" help:"May this client send in the name of this sender?"`
 	DKIM    checkDKIM    `cmd:"" name:"dkim" group:"commands" help:"Are the signatures of a message good?"`
 	DMARC   checkDMARC   `cmd:"" name:"dmarc" group:"commands" help:"What does a domain want done with mail that isn't its own?"`

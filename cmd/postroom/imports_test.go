@@ -43,8 +43,8 @@ var mayImport = map[string][]string{
 	"web":                          {"store", "store/admin", "store/auth", "store/zone"},
 	"cmd/postroom/bench":           {},
 	"cmd/postroom": {
-		"cmd/postroom/bench", "delivery", "delivery/resolver", "delivery/route", "delivery/sts", "pop3d", "smtpd", "smtpd/policy",
-		"store", "store/admin", "store/auth", "store/mail", "store/sqlite", "web",
+		"cmd/postroom/bench", "delivery", "delivery/resolver", "delivery/route", "delivery/sts", "pop3d", "smtpd", "smtpd/policy", "smtpd/policy/spf",
+		"store", "store/admin", "store/auth", "store/mail", "store/sqlite", "store/zone", "web",
 	},
 }
 

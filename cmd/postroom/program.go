@@ -26,8 +26,11 @@ type program struct {
 	auth  *auth.Authenticator
 	admin *admin.Admin
 
-	logins  *logins
-	current func() *Config // what the configuration says now; a running server reads it again
+	logins *logins
+	// listening returns the addresses of a service: what is configured, or once they are
+	// bound those.
+	listening func(service string) []string
+	current   func() *Config // what the configuration says now; a running server reads it again
 }
 
 // openProgram opens the store in the data folder of conf, which it makes if
@@ -43,6 +46,7 @@ func openProgram(ctx context.Context, conf *Config, log *slog.Logger) (*program,
 	}
 	s.SetAllowances(allowances(conf))
 	p := &program{conf: conf, log: log, store: s, current: func() *Config { return conf }}
+	p.listening = p.configured
 	p.logins = newLogins(s, func() *Config { return p.current() }, log)
 	if err := p.logins.guard.Load(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -54,6 +58,7 @@ func openProgram(ctx context.Context, conf *Config, log *slog.Logger) (*program,
 	p.admin.Leading = func(ways store.Ways) func(store.Lane) string {
 		return delivery.Destinations(ways, p.current().Delivery.Smarthost)
 	}
+	p.knowDNS()
 	p.admin.Shown = func(context.Context) ([]admin.Certificate, error) { return statusOnDisk(conf, time.Now()), nil }
 	return p, nil
 }

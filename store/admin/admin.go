@@ -79,6 +79,8 @@ type Store interface {
 	AccessEntries(ctx context.Context) ([]store.AccessEntry, error)
 	RemoveAccess(ctx context.Context, what string, action store.AccessAction) error
 	Concerns(ctx context.Context) ([]store.Concern, error)
+	Raise(ctx context.Context, c store.Concern) error
+	Clear(ctx context.Context, key string) error
 
 	SetAllowance(ctx context.Context, owner store.Owner, a store.Allowance) error
 	Sending(ctx context.Context, owner store.Owner) (store.Sending, error)

@@ -17,7 +17,7 @@ const maxDomains = 8
 
 // DNS says what the DNS must say about a domain, and how what it says stands to
 // that. It takes about ten seconds at most. Keys that wait for their records sign
-// from then on, if these are there.
+// from then on, if these are there, and a Concern comes or goes with what is wrong.
 func (a *Admin) DNS(ctx context.Context, domain string) (zone.Report, error) {
 	name, err := parseDomain(domain)
 	if err != nil {
@@ -41,15 +41,18 @@ func (a *Admin) AllDNS(ctx context.Context) ([]zone.Report, error) {
 		return nil, err
 	}
 	reports := make([]zone.Report, len(domains))
-	group, ctx := errgroup.WithContext(ctx)
+	group, asking := errgroup.WithContext(ctx)
 	group.SetLimit(maxDomains)
 	for i, d := range domains {
 		group.Go(func() (err error) {
-			reports[i], err = a.reportDNS(ctx, d)
+			reports[i], err = a.reportDNS(asking, d)
 			return err
 		})
 	}
-	return reports, group.Wait()
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return reports, a.forgetDNS(ctx, domains)
 }
 
 func (a *Admin) reportDNS(ctx context.Context, d store.Domain) (zone.Report, error) {
@@ -67,7 +70,8 @@ func (a *Admin) reportDNS(ctx context.Context, d store.Domain) (zone.Report, err
 	case unasked != nil:
 		return zone.NotAsked(f, unasked.Error()), nil
 	}
-	return zone.Judge(f, zone.Look(ctx, f, dns)), nil
+	r := zone.Judge(f, zone.Look(ctx, f, dns))
+	return r, a.noteDNS(ctx, r)
 }
 
 // activateSeen lets keys sign whose records have come up. What is in the way of that

@@ -184,3 +184,57 @@ func TestPublicOfDomains(t *testing.T) {
 	_, err = f.STSPolicy(t.Context(), "example.org")
 	f.fails(err, admin.NotFound, store.ErrNotFound, "no MTA-STS policy")
 }
+
+// The admin is told of a domain whose DNS is wrong, until it is right.
+func TestDNSConcerns(t *testing.T) {
+	n := &nameServer{txt: make(map[string][]string)}
+	f := dnsFixture(t, n)
+	backup := func() {
+		_, err := f.AddDomain(t.Context(), admin.AddDomain{Name: "backup.example", Backup: true})
+		f.must(err)
+	}
+	backup()
+	concerns := func() string {
+		list, err := f.Concerns(t.Context())
+		f.must(err)
+		var words []string
+		for _, c := range list {
+			words = append(words, c.Key+" "+c.Cure+" "+c.Text)
+		}
+		slices.Sort(words)
+		return strings.Join(words, "\n")
+	}
+	_, err := f.AllDNS(t.Context())
+	f.must(err)
+	want := "dns backup.example /domains/backup.example/dns The DNS doesn't say what it must for backup.example: MX of backup.example is missing, A of mail.example.org is missing.\n" +
+		"dns example.org /domains/example.org/dns The DNS doesn't say what it must for example.org: MX of example.org is missing, A of mail.example.org is missing, TXT of example.org is missing and 4 more."
+	if got := concerns(); got != want {
+		t.Errorf("concerns:\n%s\nwant:\n%s", got, want)
+	}
+	f.must(f.RemoveDomain(t.Context(), "backup.example"))
+	if got := concerns(); strings.Contains(got, "backup") {
+		t.Errorf("after the domain has gone:\n%s", got)
+	}
+	f.must(f.store.Raise(t.Context(), store.Concern{Key: "dns gone.example", Text: "x"}))
+	f.Lookups = func() (zone.Lookups, error) { return silentDNS{n}, nil }
+	_, err = f.AllDNS(t.Context())
+	f.must(err)
+	if got := concerns(); !strings.HasPrefix(got, "dns example.org ") || strings.Contains(got, "\n") {
+		t.Errorf("after nobody has answered:\n%s", got)
+	}
+}
+
+// silentDNS can't be asked for anything.
+type silentDNS struct{ *nameServer }
+
+var errSilent = &net.DNSError{Err: "timed out", IsTimeout: true, IsTemporary: true}
+
+func (silentDNS) LookupTXT(context.Context, string) ([]string, error) { return nil, errSilent }
+
+func (silentDNS) LookupMX(context.Context, string) ([]*net.MX, error) { return nil, errSilent }
+
+func (silentDNS) LookupAddr(context.Context, string) ([]string, error) { return nil, errSilent }
+
+func (silentDNS) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
+	return nil, errSilent
+}

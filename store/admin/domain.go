@@ -90,7 +90,7 @@ func (a *Admin) RemoveDomain(ctx context.Context, name string) error {
 	case err != nil:
 		return fmt.Errorf("remove domain %s: %w", name, err)
 	}
-	return nil
+	return a.Store.Clear(ctx, dnsConcern+name)
 }
 
 func (a *Admin) domainInUse(ctx context.Context, name string) error {

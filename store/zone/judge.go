@@ -32,13 +32,14 @@ func Judge(f Facts, found Found) Report {
 	return r
 }
 
-// NotAsked is Judge where the DNS isn't asked, and why not.
+// NotAsked is Judge where the DNS isn't asked; why is such as "not asked in local
+// mode".
 func NotAsked(f Facts, why string) Report {
 	r := Judge(f, Found{})
 	r.OK, r.NotAsked = false, why
 	for i := range r.Records {
 		rec := &r.Records[i]
-		rec.State, rec.Do = Unknown, "Not asked: "+why+"."
+		rec.State, rec.Do = Unknown, "The DNS was "+why+"."
 	}
 	return r
 }

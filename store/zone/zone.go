@@ -63,7 +63,8 @@ type Report struct {
 	Hostname string `json:"hostname"` // the server's
 	// OK: everything that is required is there, Right or Fine.
 	OK bool `json:"ok"`
-	// NotAsked says why the DNS wasn't asked at all; all is Unknown then.
+	// NotAsked says why the DNS wasn't asked at all, "not asked in local mode"; all is
+	// Unknown then.
 	NotAsked string   `json:"not_asked,omitempty"`
 	Records  []Record `json:"records"` // by purpose
 }

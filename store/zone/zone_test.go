@@ -274,9 +274,9 @@ func TestBackup(t *testing.T) {
 }
 
 func TestNotAsked(t *testing.T) {
-	r := NotAsked(facts(), "not in local mode")
+	r := NotAsked(facts(), "not asked here")
 	for _, rec := range r.Records {
-		if rec.State != Unknown || rec.Do != "Not asked: not in local mode." || rec.Value == "" {
+		if rec.State != Unknown || rec.Do != "The DNS was not asked here." || rec.Value == "" {
 			t.Errorf("%+v", rec)
 		}
 	}
@@ -299,7 +299,7 @@ func TestFile(t *testing.T) {
 		"wrong":    report(t, facts(), append(without(good(), "_dmarc", "example.org. 60 IN MX"), "example.org. 60 IN MX 1 far.net.", `_dmarc.example.org. 60 IN TXT "v=DMARC1; p=none; x=\"\\;\000\010"`, `example.org. 60 IN TXT "v=spf1 -all\010evil. IN A 192.0.2.66"`)...),
 		"outside":  report(t, outside),
 		"backup":   report(t, backup),
-		"unasked":  NotAsked(facts(), "not in local mode"),
+		"unasked":  NotAsked(facts(), "not asked here"),
 		"sub":      reportSub(t),
 		"unknown!": report(t, facts(), everythingFails("timed out")...),
 	} {
