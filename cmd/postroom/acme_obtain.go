@@ -48,7 +48,7 @@ func (q quietIssuer) PreCheck(ctx context.Context, names []string, _ bool) error
 // obtain gets a certificate for name, as the next try after so many failures,
 // and returns it once it is kept.
 func (a *acmeClient) obtain(ctx context.Context, conf *Config, name string, failures int) (*tls.Certificate, error) {
-	template, err := a.issuer(conf, failures)
+	template, err := a.issuer(conf)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func newMagic(conf *Config, template certmagic.ACMEIssuer) (magic *certmagic.Con
 }
 
 // issuer says how the authority is asked and how it finds us.
-func (a *acmeClient) issuer(conf *Config, failures int) (certmagic.ACMEIssuer, error) {
+func (a *acmeClient) issuer(conf *Config) (certmagic.ACMEIssuer, error) {
 	template := certmagic.ACMEIssuer{
 		CA:                      directory(conf),
 		Email:                   conf.TLS.ACMEEmail,
@@ -107,26 +107,27 @@ func (a *acmeClient) issuer(conf *Config, failures int) (certmagic.ACMEIssuer, e
 			return template, fmt.Errorf("tls.acme_roots: %s holds no certificate in PEM", file)
 		}
 	}
-	return template, a.setChallenge(&template, conf, failures)
+	return template, a.setChallenges(&template, conf)
 }
 
-// setChallenge chooses how to prove that a name is ours: by DNS if that is
-// configured, else over HTTP and TLS in turns.
-func (a *acmeClient) setChallenge(template *certmagic.ACMEIssuer, conf *Config, failures int) error {
+// setChallenges says how we can prove that a name is ours: by DNS if that is
+// configured, else wherever the web is served.
+func (a *acmeClient) setChallenges(template *certmagic.ACMEIssuer, conf *Config) error {
 	if conf.TLS.ACMEDNS != "" {
 		template.DNS01Solver = a.dnsSolver(conf)
 		return nil
 	}
 	plain, secure := a.bound("http"), a.bound("https")
-	switch {
-	case plain == nil && secure == nil:
+	if plain == nil && secure == nil {
 		return errors.New("the certificate authority has no way to find us: set listen.http (port 80), listen.https (port 443) or tls.acme_dns")
-	case plain != nil && (secure == nil || failures%2 == 0):
-		template.DisableHTTPChallenge = false
-		template.ListenHost, template.AltHTTPPort = hostPort(plain)
-	default:
+	}
+	if secure != nil {
 		template.DisableTLSALPNChallenge = false
 		template.ListenHost, template.AltTLSALPNPort = hostPort(secure)
+	}
+	if plain != nil {
+		template.DisableHTTPChallenge = false
+		template.ListenHost, template.AltHTTPPort = hostPort(plain)
 	}
 	return nil
 }
@@ -158,7 +159,7 @@ func (a *acmeClient) dnsSolver(conf *Config) *certmagic.DNS01Solver {
 // isCalledBack asks the authority whether it wants a certificate renewed before
 // its time (RFC 9773). One that doesn't answer has no such wish.
 func (a *acmeClient) isCalledBack(ctx context.Context, conf *Config, cert *tls.Certificate) bool {
-	template, err := a.issuer(conf, 0)
+	template, err := a.issuer(conf)
 	if err != nil {
 		return false
 	}

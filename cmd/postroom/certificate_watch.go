@@ -27,6 +27,7 @@ type concerns interface {
 // keepCertificates looks after the certificates until ctx ends: files that have
 // changed, certificates to be got or renewed, and what the admin should know.
 func (sv *server) keepCertificates(ctx context.Context) error {
+	sv.monitor.registry.MustRegister(newCertificateCollector(sv.certs.status))
 	client := sv.acmeClient()
 	for {
 		conf := sv.conf.Load()

@@ -19,6 +19,8 @@ type checkCmd struct {
 	DKIM    checkDKIM    `cmd:"" name:"dkim" group:"commands" help:"Are the signatures of a message good?"`
 	DMARC   checkDMARC   `cmd:"" name:"dmarc" group:"commands" help:"What does a domain want done with mail that isn't its own?"`
 	Message checkMessage `cmd:"" group:"commands" help:"What would become of this mail, if it came from another server?"`
+
+	Certificate checkCertificate `cmd:"" group:"commands" help:"Which certificates do the services show, until when, and what is wrong with them?"`
 }
 
 // Help is shown by check --help.
