@@ -11,9 +11,6 @@ import (
 // Answers to mail that isn't from whom it says (RFC 7372).
 var (
 	statusOwnDomain   = mail.Status{Code: 550, Enhanced: [3]int{5, 7, 1}, Text: "The sender is of a domain of this server, and you haven't logged in: to send from it, log in on port 587"}
-	statusSPFTrouble  = mail.Status{Code: 451, Enhanced: [3]int{4, 7, 24}, Text: "SPF of the sender's domain can't be looked up at the moment, please try again later"}
-	statusDNSTrouble  = mail.Status{Code: 451, Enhanced: [3]int{4, 4, 3}, Text: "DMARC of the author's domain can't be looked up at the moment, please try again later"}
-	statusUndecided   = mail.Status{Code: 451, Enhanced: [3]int{4, 7, 24}, Text: "What proves that this is from its author can't be looked up at the moment, please try again later"}
 	statusManyAuthors = mail.Status{Code: 550, Enhanced: [3]int{5, 7, 1}, Text: "The field From names too many domains"}
 )
 

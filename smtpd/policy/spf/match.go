@@ -160,7 +160,7 @@ func (e *evaluation) clientNames(ctx context.Context) []string {
 	}
 	for _, name := range list[:min(len(list), maxHosts)] {
 		found, err := e.dns.LookupNetIP(ctx, e.family(), plain(name))
-		if err == nil && slices.Contains(found, e.IP) {
+		if err == nil && slices.ContainsFunc(found, func(ip netip.Addr) bool { return ip.Unmap() == e.IP }) {
 			e.names = append(e.names, lower(name))
 		}
 	}
