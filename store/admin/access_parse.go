@@ -116,13 +116,13 @@ func shownWhat(what string) string {
 }
 
 // parseSpan reads how long something lasts: what time.ParseDuration reads, with
-// days and weeks in front; nothing, or "0", is 0.
+// weeks and days in front; nothing, or "0", is 0.
 func parseSpan(text string) (span time.Duration, err error) {
 	rest := strings.TrimSpace(text)
 	if rest == "" || rest == "0" {
 		return 0, nil
 	}
-	bad := invalid("%q is not a length of time. It should look like 12h, 30d or 2w.", text)
+	bad := invalid("%q is not a length of time. It should look like 12h, 30d or 2w, and be no longer than a hundred years.", text)
 	for _, unit := range []struct {
 		name string
 		long time.Duration
@@ -132,23 +132,19 @@ func parseSpan(text string) (span time.Duration, err error) {
 			continue
 		}
 		n, err := strconv.ParseUint(number, 10, 16)
-		if err != nil {
+		if err != nil || time.Duration(n) > maxAccess/unit.long {
 			return 0, bad
 		}
 		span, rest = span+time.Duration(n)*unit.long, after
 	}
+	more := time.Duration(0)
 	if rest != "" {
-		more, err := time.ParseDuration(rest)
-		if err != nil {
+		if more, err = time.ParseDuration(rest); err != nil || more <= 0 || more > maxAccess {
 			return 0, bad
 		}
-		if more <= 0 || more > maxAccess {
-			return 0, bad
-		}
-		span += more
 	}
-	if span <= 0 || span > maxAccess {
-		return 0, invalid("%q is too short or too long. Leave it out for an entry that doesn't end.", text)
+	if span += more; span <= 0 || span > maxAccess {
+		return 0, bad
 	}
 	return span, nil
 }
