@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"postroom/store"
 )
@@ -103,9 +104,9 @@ func (s *Store) loadAccess(ctx context.Context) error {
 }
 
 // expireAccess removes entries that have ended.
-func (s *Store) expireAccess(ctx context.Context) error {
+func (s *Store) expireAccess(ctx context.Context, at time.Time) error {
 	const ended = ` FROM access WHERE expires BETWEEN 1 AND ?`
-	now := micros(s.now())
+	now := micros(at)
 	var n int64
 	err := s.queryRow(`SELECT COUNT(*)`+ended, now).Scan(&n)
 	if err == nil && n > 0 {

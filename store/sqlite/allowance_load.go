@@ -82,8 +82,7 @@ func (s *Store) loadOwn() (map[store.Owner]store.Allowance, error) {
 }
 
 // expireSending forgets what no limit looks back at any more.
-func (s *Store) expireSending(ctx context.Context) error {
-	now := s.now()
+func (s *Store) expireSending(ctx context.Context, now time.Time) error {
 	s.meter.sweep(now)
 	const old = ` FROM sending WHERE minute < ? OR minute > ?`
 	from, to := minuteOf(now)-spans[daily], minuteOf(now.Add(24*time.Hour))

@@ -17,12 +17,12 @@ const (
 )
 
 // runReaper removes what nobody refers to any more, and what is too old to be kept,
-// until ctx ends.
-func (s *Store) runReaper(ctx context.Context) {
+// until ctx ends. The store was opened at began.
+func (s *Store) runReaper(ctx context.Context, began time.Time) {
 	reap, expire := time.NewTicker(reapInterval), time.NewTicker(expireInterval)
 	defer reap.Stop()
 	defer expire.Stop()
-	s.report(ctx, "remove what is old", s.expire(ctx))
+	s.report(ctx, "remove what is old", s.expire(ctx, began))
 	for {
 		select {
 		case <-ctx.Done():
@@ -30,7 +30,7 @@ func (s *Store) runReaper(ctx context.Context) {
 		case <-s.reapWanted:
 		case <-reap.C:
 		case <-expire.C:
-			s.report(ctx, "remove what is old", s.expire(ctx))
+			s.report(ctx, "remove what is old", s.expire(ctx, s.now()))
 			continue
 		}
 		s.report(ctx, "hold or release an account's queue", s.followStandings(ctx))

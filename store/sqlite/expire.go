@@ -10,18 +10,18 @@ import (
 // expireAtOnce bounds how many trails one change removes.
 const expireAtOnce = 250
 
-// expire removes what is too old.
-func (s *Store) expire(ctx context.Context) error {
-	return errors.Join(s.expireTrails(ctx), s.expireDestinations(ctx), s.expireAccess(ctx), s.expireSending(ctx))
+// expire removes what is too old at a time.
+func (s *Store) expire(ctx context.Context, now time.Time) error {
+	return errors.Join(s.expireTrails(ctx, now), s.expireDestinations(ctx, now), s.expireAccess(ctx, now), s.expireSending(ctx, now))
 }
 
 // expireDestinations forgets what is known of destinations that nothing was heard
 // of for as long as the trace of accepted mail is kept.
-func (s *Store) expireDestinations(ctx context.Context) error {
+func (s *Store) expireDestinations(ctx context.Context, now time.Time) error {
 	if s.opts.KeepTrace == 0 {
 		return nil
 	}
-	before := micros(s.now().Add(-s.opts.KeepTrace))
+	before := micros(now.Add(-s.opts.KeepTrace))
 	const old = ` FROM destination WHERE MAX(last_success, last_failure) < ?`
 	var n int64
 	err := s.queryRow(`SELECT COUNT(*)`+old, before).Scan(&n)
@@ -40,7 +40,7 @@ func (s *Store) expireDestinations(ctx context.Context) error {
 // expireTrails removes trails that are older than the options say, and refusals
 // beyond their number. What is still in a maildrop or in the queue keeps its
 // trail.
-func (s *Store) expireTrails(ctx context.Context) error {
+func (s *Store) expireTrails(ctx context.Context, now time.Time) error {
 	for _, class := range []struct {
 		keep    time.Duration
 		refused bool
@@ -48,7 +48,7 @@ func (s *Store) expireTrails(ctx context.Context) error {
 		if class.keep == 0 {
 			continue
 		}
-		before := s.now().Add(-class.keep).UnixMilli() << 20
+		before := now.Add(-class.keep).UnixMilli() << 20
 		if err := s.removeTrails(ctx, class.refused, before); err != nil {
 			return err
 		}

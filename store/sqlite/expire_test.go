@@ -40,7 +40,7 @@ func TestOldTrailsAreRemoved(t *testing.T) {
 		eventually(t, "bodies are reaped, trails indexed", func() bool {
 			return number(t, s, `SELECT (SELECT COUNT(*) FROM reap) + (SELECT COUNT(*) FROM trail_new)`) == 0
 		})
-		if err := s.expireTrails(t.Context()); err != nil {
+		if err := s.expireTrails(t.Context(), s.now()); err != nil {
 			t.Fatal(err)
 		}
 		a, r := number(t, s, `SELECT COUNT(*) FROM trail WHERE refused = 0`), number(t, s, `SELECT COUNT(*) FROM trail WHERE refused = 1`)
@@ -83,7 +83,7 @@ func TestOldDestinationsAreForgotten(t *testing.T) {
 	passed.Add(int64(89 * day))
 	settle(store.Health{Destination: "dead.example", LastSuccess: began, Failures: 200, LastFailure: now()})
 	for _, want := range []int{2, 1, 0} {
-		if err := s.expire(t.Context()); err != nil {
+		if err := s.expire(t.Context(), s.now()); err != nil {
 			t.Fatal(err)
 		}
 		if list, err := s.Health(t.Context()); len(list) != want || err != nil {

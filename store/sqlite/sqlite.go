@@ -193,7 +193,8 @@ func (s *Store) begin(ctx context.Context) error {
 	s.arrivals.wet(lanes)
 	work, stop := context.WithCancel(context.Background())
 	s.stop = stop
-	s.background.Go(func() { s.runReaper(work) })
+	began := s.now()
+	s.background.Go(func() { s.runReaper(work, began) })
 	s.background.Go(func() { s.runNotes(work) })
 	s.background.Go(func() { s.runCheckpoints(work) })
 	s.reapSoon()

@@ -20,7 +20,9 @@ import (
 // A Store is what the tests need of a backend.
 type Store interface {
 	WaysStore
+	AccessStore
 	DKIMStore
+	SendingStore
 	LoginBlockStore
 
 	NewMessageID() store.MessageID
@@ -105,12 +107,16 @@ func Run(t *testing.T, b Backend) {
 		{"it withdraws what is claimed", withdrawsClaimed},
 		{"it keeps the trace of a message's whole way", traces},
 		{"it notes refused mail", notesRefusals},
+		{"it keeps the admin's own lists", keepsAccess},
+		{"it sweeps the admin's lists of what has ended", sweepsAccess},
+		{"it keeps concerns until they are over", keepsConcerns},
 		{"it keeps the networks that may not log in", keepsLoginBlocks},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, newFixture(t, b)) })
 	}
 	RunWays(t, b)
 	RunDKIM(t, b)
+	RunSending(t, b)
 }
 
 // A fixture is a store with one domain and three accounts.
