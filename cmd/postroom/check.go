@@ -70,9 +70,9 @@ func (c *checker) client(r admin.CheckRequest) (policy.Client, error) {
 // authentication has all its checks on, whatever the configuration says: somebody
 // asks.
 func (c *checker) authentication() *policy.Authentication {
-	return &policy.Authentication{
-		DNS: c.network().names, SPF: policy.Mark, DKIM: policy.Mark, DMARC: policy.Mark,
-	}
+	a := authentication(c.conf(), c.store, c.network().names)
+	a.SPF, a.DKIM, a.DMARC = policy.Mark, policy.Mark, policy.Mark
+	return a
 }
 
 // report tells an examination of one check. It isn't content with the bad results.
@@ -85,12 +85,4 @@ func (c *checker) report(e policy.Examination, bad ...string) admin.CheckReport 
 		r.Taken = r.Taken && !slices.Contains(bad, check.Result)
 	}
 	return r
-}
-
-// rules are those of port 25.
-func (c *checker) rules(conf *Config) policy.Rules {
-	var rules policy.Rules
-	names := c.network().names
-	rules.Message = append(rules.Message, authentication(conf, c.store, names).Check())
-	return rules
 }

@@ -65,7 +65,7 @@ func (c *checker) rehearsed(noted *rehearsal, explained *policy.Explanation) *sm
 		Name:     "smtp",
 		Hostname: conf.Name(),
 		Mail:     noted,
-		Rules:    c.rules(conf),
+		Rules:    mailChecks(conf, c.store, c.network().names, &policy.ListHealth{}),
 		Limits:   smtpd.Limits{MessageBytes: conf.SMTP.MaxMessageSize, Recipients: conf.SMTP.MaxRecipients},
 		Log:      c.log,
 	}
