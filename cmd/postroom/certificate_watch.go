@@ -12,7 +12,7 @@ import (
 )
 
 // certificatePage is where the web page shows the certificates.
-const certificatePage = "/certificates"
+const certificatePage = "/certificate"
 
 // concernPrefix begins the keys of all concerns about certificates.
 const concernPrefix = "certificate "

@@ -200,6 +200,9 @@ func (s *served) checkPlainWeb(t *testing.T) {
 			t.Errorf("policy %q", policy)
 		}
 	}
+	if resp := ask("autoconfig.example.org", "/mail/config-v1.1.xml"); resp.StatusCode != http.StatusOK {
+		t.Errorf("the settings of mail programs: %s", resp.Status)
+	}
 	if resp := ask("mail.example.org", challengePath+"stray"); resp.StatusCode != http.StatusNotFound {
 		t.Errorf("a challenge that nobody has asked for: %s", resp.Status)
 	}

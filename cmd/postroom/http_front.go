@@ -27,7 +27,7 @@ const webConnections = 1000
 // admin can't reach the page that says why.
 func (sv *server) secureWeb() *httpServer {
 	return &httpServer{
-		handler: sv.publicPages(sv.pages().Handler()),
+		handler: sv.pages().Handler(),
 		tls:     sv.certs.webConfig(),
 		timeout: time.Minute,
 		most:    webConnections,
@@ -37,20 +37,30 @@ func (sv *server) secureWeb() *httpServer {
 }
 
 // plainWeb returns the server of listen.http, which shows nothing that needs to be
-// secret.
+// secret: it answers the certificate authority, and the mail programs that look for
+// their settings here (most of them don't follow a redirect). Everybody else is
+// sent to the same page with TLS, other servers that ask for an MTA-STS policy too:
+// one that came in the clear would be worth nothing (RFC 8461 section 3.3).
 func (sv *server) plainWeb() *httpServer {
-	f := &front{hostname: sv.conf.Load().Name(), certs: sv.certs, port: securePort(sv.bound("https"))}
+	elsewhere := &front{hostname: sv.conf.Load().Name(), certs: sv.certs, port: securePort(sv.bound("https"))}
+	settings := sv.pages().Public()
 	return &httpServer{
-		handler: answerChallenges(sv.publicPages(f)),
+		handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch path := r.URL.Path; {
+			case strings.HasPrefix(path, challengePath):
+				answerChallenge(w, r)
+			case path == "/mail/config-v1.1.xml" || path == "/.well-known/autoconfig/mail/config-v1.1.xml":
+				settings.ServeHTTP(w, r)
+			default:
+				elsewhere.ServeHTTP(w, r)
+			}
+		}),
 		timeout: 10 * time.Second,
 		most:    webConnections,
 		noise:   slog.LevelDebug,
 		log:     sv.log.With("service", "http"),
 	}
 }
-
-// publicPages returns a handler of what is for everybody, with next for the rest.
-func (sv *server) publicPages(next http.Handler) http.Handler { return next }
 
 // securePort returns what goes behind a name in the URL of listen.https; "none" if
 // it isn't there.
@@ -109,19 +119,13 @@ func setPlainHeaders(h http.Header) {
 // 8.3). None of it is redirected.
 const challengePath = "/.well-known/acme-challenge/"
 
-// answerChallenges answers the certificate authority; everybody else goes to next.
-func answerChallenges(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !strings.HasPrefix(r.URL.Path, challengePath) {
-			next.ServeHTTP(w, r)
-			return
-		}
-		setPlainHeaders(w.Header())
-		asked, ok := certmagic.GetACMEChallenge(r.Host)
-		if !ok || !certmagic.SolveHTTPChallenge(zap.NewNop(), w, r, asked.Challenge) {
-			http.NotFound(w, r)
-		}
-	})
+// answerChallenge answers the certificate authority.
+func answerChallenge(w http.ResponseWriter, r *http.Request) {
+	setPlainHeaders(w.Header())
+	asked, ok := certmagic.GetACMEChallenge(r.Host)
+	if !ok || !certmagic.SolveHTTPChallenge(zap.NewNop(), w, r, asked.Challenge) {
+		http.NotFound(w, r)
+	}
 }
 
 // webConfig returns the TLS configuration of listen.https: that of the other
