@@ -15,7 +15,8 @@ const (
 	// bareNegativeTTL is for an answer that doesn't say how long it holds.
 	bareNegativeTTL = 5 * time.Second
 	maxCached       = 20000
-	maxKept         = 4096 // octets of one answer's records
+	maxOctets       = 16 << 20 // of all answers' records
+	maxKept         = 4096     // octets of one answer's records
 )
 
 // A flight is a question that somebody is asking just now.
@@ -94,17 +95,25 @@ func (r *Resolver) ride(ctx context.Context, q question, f *flight) {
 
 // remember keeps an answer. r.mu is held.
 func (r *Resolver) remember(q question, a answer) {
-	now := r.now()
-	if !a.until.After(now) || size(a.records) > maxKept {
+	now, n := r.now(), size(a.records)
+	if !a.until.After(now) || n > maxKept {
 		return
 	}
 	if r.cache == nil {
 		r.cache = make(map[question]answer)
 	}
-	if len(r.cache) >= maxCached {
+	r.forget(q)
+	if len(r.cache) >= maxCached || r.octets+n > maxOctets {
 		r.evict(now)
 	}
 	r.cache[q] = a
+	r.octets += n
+}
+
+// forget removes what is remembered of a question. r.mu is held.
+func (r *Resolver) forget(q question) {
+	r.octets -= size(r.cache[q].records)
+	delete(r.cache, q)
 }
 
 func size(records []dns.RR) (n int) {
@@ -119,14 +128,14 @@ func size(records []dns.RR) (n int) {
 func (r *Resolver) evict(now time.Time) {
 	for q, a := range r.cache {
 		if !now.Before(a.until) {
-			delete(r.cache, q)
+			r.forget(q)
 		}
 	}
 	for q := range r.cache {
-		if len(r.cache) <= maxCached/2 {
+		if len(r.cache) <= maxCached/2 && r.octets <= maxOctets/2 {
 			return
 		}
-		delete(r.cache, q)
+		r.forget(q)
 	}
 }
 

@@ -39,6 +39,7 @@ type Resolver struct {
 
 	mu      sync.Mutex
 	cache   map[question]answer
+	octets  int // of the records in cache
 	flights map[question]*flight
 	peers   map[string]*peer
 }
