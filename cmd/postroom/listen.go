@@ -18,20 +18,7 @@ type port struct {
 // *UsageError that names the key and the port.
 func bindAll(c *Config) ([]port, error) {
 	var ports []port
-	for _, want := range []struct {
-		service string
-		addrs   []string
-	}{
-		{"smtp", c.Listen.SMTP},
-		{"submission", c.Listen.Submission},
-		{"submissions", c.Listen.Submissions},
-		{"pop3", c.Listen.POP3},
-		{"pop3s", c.Listen.POP3S},
-		{"http", c.Listen.HTTP},
-		{"https", c.Listen.HTTPS},
-		{"web", c.Listen.Web},
-		{"metrics", c.Listen.Metrics},
-	} {
+	for _, want := range c.Listen.wanted() {
 		for _, addr := range want.addrs {
 			l, err := net.Listen(c.network(addr), addr)
 			if err != nil {
@@ -42,6 +29,27 @@ func bindAll(c *Config) ([]port, error) {
 		}
 	}
 	return ports, nil
+}
+
+// A wanted is where a service is to listen.
+type wanted struct {
+	service string
+	addrs   []string
+}
+
+// wanted returns where all services are to listen.
+func (l *ListenConfig) wanted() []wanted {
+	return []wanted{
+		{"smtp", l.SMTP},
+		{"submission", l.Submission},
+		{"submissions", l.Submissions},
+		{"pop3", l.POP3},
+		{"pop3s", l.POP3S},
+		{"http", l.HTTP},
+		{"https", l.HTTPS},
+		{"web", l.Web},
+		{"metrics", l.Metrics},
+	}
 }
 
 // network says which kinds of addresses addr stands for. Every IPv4 address and
