@@ -27,6 +27,7 @@ func (sv *server) reload() {
 		sv.log.Error("the certificate stays as it was", "err", err)
 	}
 	sv.configure(conf)
+	sv.door.lookAgain()
 	sv.store.SetAllowances(allowances(conf))
 	sv.certs.tryAgain()
 	if len(later) > 0 {
@@ -44,7 +45,6 @@ func (sv *server) renew() {
 	for _, s := range sv.gatedServices() {
 		sv.start(s)
 	}
-	sv.door.lookAgain()
 	select {
 	case sv.renewed <- struct{}{}:
 	default: // it has been told already

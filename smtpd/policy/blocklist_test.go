@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"postroom/store/mail"
 )
 
@@ -295,5 +297,51 @@ func TestRefusingListIsTold(t *testing.T) {
 	_, err := b.OfRecipient().Judge(t.Context(), Client{Addr: netip.MustParseAddr("192.0.2.25")}, Recipient{})
 	if err != nil || len(told) != 1 || told[0] != "no.test: it refuses to answer us (127.255.255.254)" {
 		t.Errorf("%q, %v", told, err)
+	}
+}
+
+func TestListsAreLookedAt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := &fakeLists{a: map[string]string{
+			"2.0.0.127.well.test":     "127.0.0.2",
+			listedTest6 + ".six.test": "127.0.0.2",
+			"*.all.test":              "127.0.0.2",
+			"*.slow.test":             "slow",
+			"*.no.test":               "127.255.255.254",
+			"*.lying.test":            "192.0.2.1",
+			"invalid.greedy.test":     "127.0.1.2",
+			"invalid.overused.test":   "127.0.0.1",
+		}}
+		b := &Blocklists{
+			DNS:     dns,
+			Clients: []string{"well.test", "six.test", "all.test", "slow.test", "no.test", "lying.test", "void.test"},
+			Domains: []string{"dbl.test", "greedy.test", "overused.test"},
+		}
+		want := []struct{ zone, says string }{
+			{"all.test", "has 127.0.0.1, which none may have"},
+			{"slow.test", "it doesn't answer in time. Mail isn't kept waiting"},
+			{"no.test", "it refuses to answer us (127.255.255.254). Many lists answer no public DNS server"},
+			{"lying.test", "it answers 192.0.2.1, which is outside 127.0.0.0/8"},
+			{"void.test", "doesn't have 127.0.0.2, which each must have (RFC 5782)"},
+			{"greedy.test", "has the domain “invalid”"},
+			{"overused.test", "it refuses to answer us (127.0.0.1)"},
+		}
+		got := b.Sound(t.Context())
+		if len(got) != len(want) {
+			t.Fatalf("got %+v", got)
+		}
+		for i, w := range want {
+			if got[i].Zone != w.zone || !strings.Contains(got[i].Text, w.says) {
+				t.Errorf("got %+v, want %+v", got[i], w)
+			}
+		}
+	})
+}
+
+func TestListings(t *testing.T) {
+	b := &Blocklists{DNS: newFakeLists(), Clients: []string{"bl.test", "none.test", "no.test"}}
+	want := []Listing{{Zone: "bl.test", Known: true, Listed: true, Text: listedText}, {Zone: "none.test", Known: true}, {Zone: "no.test"}}
+	if diff := cmp.Diff(want, b.Listings(t.Context(), netip.MustParseAddr("192.0.2.25"))); diff != "" {
+		t.Error(diff)
 	}
 }
