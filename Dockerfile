@@ -16,7 +16,7 @@ ENV PATH=/ POSTROOM_CONFIG=/etc/postroom/postroom.toml POSTROOM_DATA=/var/lib/po
 # init writes its file into this folder.
 WORKDIR /etc/postroom
 VOLUME /var/lib/postroom
-EXPOSE 25 110 465 587 995 8080
+EXPOSE 25 80 110 443 465 587 995 8080
 HEALTHCHECK --start-period=30s --interval=30s --timeout=5s CMD ["/postroom", "health"]
 ENTRYPOINT ["/postroom"]
 CMD ["serve"]

@@ -55,7 +55,7 @@ func listenKeys(c *Config) []key {
 		{"listen.submissions", addresses(&l.Submissions), "The same, with TLS from the first byte."},
 		{"listen.pop3", addresses(&l.POP3), "Collecting mail: STLS, then log in."},
 		{"listen.pop3s", addresses(&l.POP3S), "The same, with TLS from the first byte."},
-		{"listen.web", addresses(&l.Web), "The web page, without TLS: put a proxy with TLS in front before you open it to the network."},
+		{"listen.web", addresses(&l.Web), "The web page, without TLS, for this host and for proxies on it; listen.https is for the network."},
 		{"listen.http", addresses(&l.HTTP), "Port 80, for what must be found there without TLS: the certificate authority's challenges and the settings of mail programs. Everything else is sent on to listen.https."},
 		{"listen.https", addresses(&l.HTTPS), "The web page with TLS, the domains' MTA-STS policies, the settings of mail programs."},
 		{"listen.metrics", addresses(&l.Metrics), "Prometheus text at /metrics, and /healthz and /readyz."},
@@ -65,15 +65,15 @@ func listenKeys(c *Config) []key {
 
 func tlsKeys(c *Config) []key {
 	return []key{
-		{"tls.cert", textValue{p: &c.TLS.Cert}, "A file with the certificate and its chain, in PEM. Read again at SIGHUP."},
+		{"tls.cert", textValue{p: &c.TLS.Cert}, "A file with the certificate and its chain, in PEM. Read again at SIGHUP, and within minutes when it changes. If it is missing or wrong, the last good one goes on, else the self-signed one."},
 		{"tls.key", textValue{p: &c.TLS.Key}, "The file with its key, in PEM."},
-		{"tls.acme", switchValue{&c.TLS.ACME}, "Where no files are given, get certificates from a certificate authority, and renew them. It must reach us at listen.http on port 80 or listen.https on port 443, or else tls.acme_dns must be set. Until there is one, the self-signed one is used."},
+		{"tls.acme", switchValue{&c.TLS.ACME}, "Where no files are given, get certificates from a certificate authority whose terms you accept by this, and renew them. It must reach us at listen.http on port 80 or listen.https on port 443, or else tls.acme_dns must be set. Until there is one, the self-signed one is used."},
 		{"tls.acme_email", textValue{p: &c.TLS.ACMEEmail}, "Where the certificate authority writes to when something is wrong; may be empty."},
-		{"tls.acme_directory", textValue{p: &c.TLS.ACMEDirectory}, "The certificate authority's directory; empty: Let's Encrypt."},
+		{"tls.acme_directory", textValue{p: &c.TLS.ACMEDirectory, check: checkDirectory}, "The certificate authority's directory; empty: Let's Encrypt."},
 		{"tls.acme_roots", textValue{p: &c.TLS.ACMERoots}, "A file with the roots to trust when speaking to it, in PEM; empty: the system's. For an authority of your own."},
-		{"tls.acme_dns", textValue{p: &c.TLS.ACMEDNS, check: checkHostPort}, `"host:port" of a DNS server that takes updates (RFC 2136): challenges are answered there (DNS-01), no port has to be open.`},
+		{"tls.acme_dns", textValue{p: &c.TLS.ACMEDNS, check: checkHostPort}, `"host:port" of a DNS server that takes updates (RFC 2136): challenges are answered there (DNS-01) and no port has to be open.`},
 		{"tls.acme_tsig_name", textValue{p: &c.TLS.ACMETSIGName}, "The name of the key (TSIG, hmac-sha256) for these updates."},
-		{"tls.acme_tsig_secret", textValue{p: &c.TLS.ACMETSIGSecret}, "The key itself, in base64."},
+		{"tls.acme_tsig_secret", textValue{p: &c.TLS.ACMETSIGSecret, check: checkBase64}, "The key itself, in base64."},
 		{"tls.mta_sts", choiceValue{p: &c.TLS.MTASTS, from: []string{"off", "testing", "enforce"}}, "The mode of the policies that listen.https serves for our domains (RFC 8461)."},
 	}
 }

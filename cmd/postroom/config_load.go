@@ -222,6 +222,8 @@ func (c *Config) check() error {
 		return usagef("data: needs a folder")
 	case (c.TLS.Cert == "") != (c.TLS.Key == ""):
 		return usagef("tls.cert and tls.key: one is of no use without the other")
+	case c.TLS.ACMEDNS != "" && (c.TLS.ACMETSIGName == "" || c.TLS.ACMETSIGSecret == ""):
+		return usagef("tls.acme_dns: needs tls.acme_tsig_name and tls.acme_tsig_secret too, the key that its updates are signed with")
 	}
 	return nil
 }

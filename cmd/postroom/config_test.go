@@ -54,6 +54,9 @@ func TestConfigMistakes(t *testing.T) {
 		{"refuses a relay without a name", "[delivery]\nfallback_relay = \":25\"", `delivery.fallback_relay: needs "host:port", not ":25"`},
 		{"refuses an empty data folder", `data = ""`, "data: needs a folder"},
 		{"refuses a certificate without its key", "[tls]\ncert = \"a.pem\"", "tls.cert and tls.key: one is of no use without the other"},
+		{"refuses updates without a key", "[tls]\nacme_dns = \"127.0.0.1:53\"", "tls.acme_dns: needs tls.acme_tsig_name and tls.acme_tsig_secret too"},
+		{"refuses a key that is none, and keeps it to itself", "[tls]\nacme_tsig_secret = \"geheim!\"", "tls.acme_tsig_secret: needs a key in base64"},
+		{"refuses an authority without TLS", "[tls]\nacme_directory = \"http://ca.example/dir\"", "tls.acme_directory: needs a URL such as"},
 		{"tells the line of what isn't TOML", "hostname = \"a.example\"\nsmtp ==", "line 2"},
 		{"refuses a key twice", "reserve = \"1GB\"\nreserve = \"2GB\"", "reserve"},
 	} {

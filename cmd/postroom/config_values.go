@@ -1,11 +1,13 @@
 package main
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"math"
 	"net"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -297,6 +299,24 @@ func checkHostPort(s string) error {
 	_, notIP := netip.ParseAddr(host)
 	if err != nil || notPort != nil || n == 0 || notName != nil && notIP != nil {
 		return fmt.Errorf(`needs "host:port", not %s`, quote(s))
+	}
+	return nil
+}
+
+// checkDirectory wants the URL of an ACME directory. Without TLS anybody on the way
+// could give us a certificate.
+func checkDirectory(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
+		return fmt.Errorf(`needs a URL such as "https://acme-v02.api.letsencrypt.org/directory", not %s`, quote(s))
+	}
+	return nil
+}
+
+// checkBase64 wants a key. It doesn't say what it got instead.
+func checkBase64(s string) error {
+	if key, err := base64.StdEncoding.DecodeString(s); err != nil || len(key) == 0 {
+		return errors.New("needs a key in base64")
 	}
 	return nil
 }

@@ -26,8 +26,7 @@ func (c *initCmd) Run(s *shell) error {
 	if err := c.mayWrite(); err != nil {
 		return err
 	}
-	conf := defaults()
-	conf.TLS.ACME = true
+	conf := realHost()
 	answers := bufio.NewReader(s.in)
 	var err error
 	if conf.Hostname, err = c.ask(s, answers, c.Hostname, "Name of this server", likelyHostname()); err != nil {
@@ -107,6 +106,15 @@ func (c *initCmd) write(text string) error {
 	return errors.Join(err, f.Close())
 }
 
+// realHost returns what a host that others can reach begins with: beside the
+// defaults, the web page with TLS and a certificate from an authority.
+func realHost() *Config {
+	conf := defaults()
+	conf.TLS.ACME = true
+	conf.Listen.HTTPS, conf.Listen.HTTP = []string{"0.0.0.0:443"}, []string{"0.0.0.0:80"}
+	return conf
+}
+
 func (c *initCmd) sayNext(s *shell, conf *Config) {
 	_, domain, _ := strings.Cut(conf.Hostname, ".")
 	flag := ""
@@ -115,11 +123,15 @@ func (c *initCmd) sayNext(s *shell, conf *Config) {
 	}
 	fmt.Fprintf(s.out, `Wrote %[1]s. What comes next:
 
-  1. Let DNS say where the mail of %[2]s goes: an A record for %[3]s,
-     "%[2]s. MX 10 %[3]s.", and a reverse name (PTR) for its address.
+  1. Let DNS lead to this host: an A record for %[3]s, and a reverse name
+     (PTR) for its address. Ports 25, 80, 443, 465, 587 and 995 must be open to it.
   2. postroom%[4]s domain add %[2]s
      postroom%[4]s account add you@%[2]s --admin
   3. postroom%[4]s serve
+     It gets its certificate from Let's Encrypt, whose terms you accept by
+     tls.acme = true; “postroom%[4]s check certificate” says how that goes.
+  4. postroom%[4]s check dns %[2]s
+     says what else DNS must say, and https://%[3]s/ is the web page.
 `, c.Output, domain, conf.Hostname, flag)
 }
 

@@ -26,7 +26,7 @@ func TestInitWritesTheDefaults(t *testing.T) {
 	if status != statusDone {
 		t.Fatalf("status %d: %s", status, errs)
 	}
-	for _, step := range []string{"1. ", "2. ", "3. ", "domain add example.org", "--config " + file} {
+	for _, step := range []string{"1. ", "2. ", "3. ", "4. ", "domain add example.org", "--config " + file, "check certificate", "check dns example.org"} {
 		if !strings.Contains(out, step) {
 			t.Errorf("doesn't say %q:\n%s", step, out)
 		}
@@ -37,6 +37,7 @@ func TestInitWritesTheDefaults(t *testing.T) {
 	}
 	want := defaults()
 	want.Hostname, want.Data, want.TLS.ACME, want.File = "mx.example.org", "/srv/mail", true, file
+	want.Listen.HTTPS, want.Listen.HTTP = []string{"0.0.0.0:443"}, []string{"0.0.0.0:80"}
 	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 		t.Errorf("want (-), got (+):\n%s", diff)
 	}
