@@ -151,6 +151,25 @@ func dnsVerdictOf(r zone.Report) dnsVerdict {
 	return dnsVerdict{Text: "All is right.", Tone: "good"}
 }
 
+// lastDNS tells without asking the DNS what was last heard of a domain's: by
+// somebody who looked, or by the server itself, which has a concern if something is
+// wrong. Nil if neither knows anything.
+func (p *pages) lastDNS(v *visit, name string) (*dnsVerdict, error) {
+	if seen := p.looks.verdict(name, p.Now()); seen != nil {
+		return seen, nil
+	}
+	concerns, err := p.Admin.Concerns(v.r.Context())
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range concerns {
+		if c.Cure == dnsURL(name) {
+			return &dnsVerdict{Text: c.Text, Tone: "bad", At: newMoment(c.Seen, p.Now())}, nil
+		}
+	}
+	return nil, nil
+}
+
 // downloadZone gives the records as a piece of a zone file.
 func (p *pages) downloadZone(v *visit) error {
 	name := v.r.PathValue("name")

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"postroom/store"
 	"postroom/store/admin"
 	"postroom/store/zone"
 )
@@ -14,6 +15,8 @@ func TestDNS(t *testing.T) {
 	b := s.signedIn()
 	page := domainURL("example.org")
 	b.get(page).has(t, http.StatusOK, "What it must say, and what it says", page+"/dns")
+	s.must(s.store.Raise(t.Context(), store.Concern{Key: "dns example.org", Text: "The DNS lacks an MX.", Cure: page + "/dns"}))
+	b.get(page).has(t, http.StatusOK, `<span class="badge bad">wrong</span> The DNS lacks an MX.`, "Look again")
 	s.dns.publish("example.org")
 	dns := b.get(page + "/dns")
 	dns.has(t, http.StatusOK, "required records are missing or wrong.", "Mail comes here (MX)", "✓", "right", "10 mail.example.org.", "✗", "missing", "p=MII", "k=ed25519",

@@ -22,7 +22,7 @@ type domainPage struct {
 	Form            string // recipients as they were typed
 	Mistake         string
 	DNSURL          string
-	DNS             *dnsVerdict // nil: nobody has looked
+	DNS             *dnsVerdict // nil: no trouble is known
 	Keys            []keyRow
 	Waiting         bool // keys wait to sign
 	Limits          *limitsCard
@@ -45,7 +45,10 @@ func (p *pages) domainPage(v *visit, news domainNews) error {
 	}
 	page := domainPage{
 		Domain: domain, URL: domainURL(name), QueueURL: queueFilter{Domain: name}.url(0), DestinationsURL: destinationsURL(name),
-		Accounts: int64(domain.Accounts), Aliases: int64(domain.Aliases), Form: news.recipients, DNSURL: dnsURL(name), DNS: p.looks.verdict(name, p.Now()),
+		Accounts: int64(domain.Accounts), Aliases: int64(domain.Aliases), Form: news.recipients, DNSURL: dnsURL(name),
+	}
+	if page.DNS, err = p.lastDNS(v, name); err != nil {
+		return err
 	}
 	if news.mistake != nil && !page.Domain.Backup { // there is no form to say it at
 		return news.mistake

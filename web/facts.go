@@ -32,6 +32,7 @@ func factsOf(e store.Event, now time.Time) []fact {
 	add("From our address", e.Source, true)
 	add("Encryption", encryption(e), false)
 	add("Certificate", certificate(e), false)
+	add("DKIM signature", e.Signed, false)
 	if e.Size > 0 {
 		add("Size", octets(e.Size), false)
 	}

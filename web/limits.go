@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -127,6 +128,7 @@ type limitsCard struct {
 type limitField struct {
 	ID, Name, Value string
 	Otherwise       string // what an empty one means
+	Wrong           bool   // it can't be what was typed
 }
 
 // typedLimits is a form of limits that couldn't be carried out.
@@ -169,10 +171,18 @@ func (p *pages) limitsCard(v *visit, name, page string, typed *typedLimits) (lim
 	if typed != nil {
 		card.Mistake = typed.text()
 		for i, value := range []string{typed.MessagesPerHour, typed.MessagesPerDay, typed.RecipientsPerHour, typed.RecipientsPerDay} {
-			card.Fields[i].Value = value
+			card.Fields[i].Value, card.Fields[i].Wrong = value, !isLimit(value)
 		}
 	}
 	return card, nil
+}
+
+// isLimit reports whether a text may be a limit; what it may be in full is for the
+// operation to say.
+func isLimit(text string) bool {
+	text = strings.ToLower(strings.TrimSpace(text))
+	n, err := strconv.ParseInt(text, 10, 64)
+	return text == "" || text == "none" || text == "default" || err == nil && n > 0
 }
 
 func fieldsOf(l admin.Limits) []limitField {

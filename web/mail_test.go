@@ -168,6 +168,7 @@ func (s *site) attempt(item store.QueueItem, host, ip, outcome, tls, reply strin
 	e := store.Event{
 		Time: s.now(), Kind: store.Attempt, Recipient: item.Recipient.Address.String(),
 		Host: host, IP: ip, TLS: tls, Outcome: outcome, Reply: reply, Source: "192.0.2.17 (out.example.org)",
+		Signed: "example.org pr202611r, pr202611e",
 	}
 	if tls != "none" {
 		e.Certificate = "trusted (MTA-STS policy of " + item.Domain + ")"

@@ -161,7 +161,7 @@ func TestMessageShowsTheRemotesWords(t *testing.T) {
 	b := s.signedIn()
 	page := b.get(messageURL(id.String()))
 	page.has(t, http.StatusOK, "2 recipients: 1 bounced, 1 deferred.", "mx1.partner.example", "2001:db8:1:2::25", html.EscapeString(greylisted),
-		"User unknown in virtual mailbox table", "The report to the sender", "Try now", "in 15 min")
+		"User unknown in virtual mailbox table", "DKIM signature", "example.org pr202611r, pr202611e", "The report to the sender", "Try now", "in 15 min")
 	report := regexp.MustCompile(`<a href="(/messages/[0-9a-z]{13})">The report`).FindStringSubmatch(page.body)
 	if report == nil {
 		t.Fatal("no link to the report")
@@ -204,7 +204,7 @@ func TestStrangersTextStaysText(t *testing.T) {
 	s.round(func(item store.QueueItem) store.Outcome {
 		return store.Outcome{Result: store.Deferred, Retry: next, Reply: script, Events: []store.Event{
 			{Time: s.now(), Kind: store.Kind(script), Recipient: script, Host: script, IP: script, TLS: script, Outcome: script, Reply: script, Reason: script},
-			{Time: s.now(), Kind: store.Attempt, Recipient: script, Host: script, Certificate: "not trusted: " + script + " (" + script + ")", Source: script, Via: script, Reason: script},
+			{Time: s.now(), Kind: store.Attempt, Recipient: script, Host: script, Certificate: "not trusted: " + script + " (" + script + ")", Source: script, Via: script, Reason: script, Signed: script},
 			{Time: s.now(), Kind: store.Reported, Recipient: script, Outcome: script, Reason: script},
 			{Time: s.now(), Kind: store.Bounced, Recipient: script, Reason: script},
 		}}

@@ -56,6 +56,7 @@ func (s *site) trust() {
 		_, err := s.admin.AddDevice(ctx, admin.AddDevice{Network: network, Account: account})
 		s.must(err)
 	}
+	s.store.SetAllowances(store.Allowances{Account: store.Allowance{MessagesPerHour: 100, RecipientsPerDay: 1000}})
 	for _, l := range []admin.SetLimit{
 		{Name: "server", MessagesPerHour: "40"},
 		{Name: "example.org", MessagesPerHour: "30", RecipientsPerDay: "none"},
