@@ -249,12 +249,15 @@ func TestHelp(t *testing.T) {
 	if status != statusDone {
 		t.Errorf("status %d", status)
 	}
-	for _, command := range []string{"serve", "init", "domain", "account", "alias", "queue", "route", "source", "trace", "backup", "restore"} {
+	for _, command := range []string{
+		"serve", "init", "domain", "account", "alias", "queue", "route", "source", "trace", "backup", "restore",
+		"device", "limit", "dkim", "check", "block", "allow", "login", "concerns",
+	} {
 		if !strings.Contains(out, "\n  "+command+" ") {
 			t.Errorf("doesn't show %s:\n%s", command, out)
 		}
 	}
-	for _, command := range []string{"block", "allow", "device", "limit", "check", "import", "health"} {
+	for _, command := range []string{"import", "health"} {
 		if strings.Contains(out, "\n  "+command+" ") {
 			t.Errorf("shows %s:\n%s", command, out)
 		}
