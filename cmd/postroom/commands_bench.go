@@ -18,6 +18,7 @@ type benchCmd struct {
 	Speed    benchSpeed    `cmd:"" group:"commands" default:"withargs" help:"Messages a second from the client into the maildrops (without a command)."`
 	Crash    benchCrash    `cmd:"" group:"commands" help:"Kill a server again and again, and judge whether anything promised is lost."`
 	Outbound benchOutbound `cmd:"" group:"commands" help:"What destinations that hang, refuse or put off cost the mail to the others."`
+	Checks   benchChecks   `cmd:"" group:"commands" help:"What the checks of mail from other servers cost clean mail."`
 	Backlog  benchBacklog  `cmd:"" group:"commands" help:"Start, memory and fresh mail with a million recipients in the queue."`
 }
 
@@ -109,6 +110,32 @@ func (c *benchBacklog) Run(ctx context.Context, s *shell) error {
 	return measured(ctx, func(ctx context.Context, program string) error {
 		b := bench.Backlog{Program: program, Dir: c.Dir, Messages: c.Messages, Recipients: c.Recipients, Destinations: c.Destinations, JSON: c.JSON}
 		return b.Run(ctx, s.out)
+	})
+}
+
+type benchChecks struct {
+	Duration    time.Duration `default:"5s" help:"The least time of each half of a pair."`
+	Pairs       int           `default:"5" help:"Pairs, with checks and without; the median is shown."`
+	Size        string        `default:"4KB" help:"Size of a message."`
+	Connections int           `default:"20" help:"Connections at once."`
+	JSON        bool          `name:"json" help:"Print JSON for programs to read, a line for each pair."`
+	Dir         string        `placeholder:"FOLDER" help:"Where the servers' folders are made; otherwise a temporary one."`
+}
+
+// Run measures.
+func (c *benchChecks) Run(ctx context.Context, s *shell) error {
+	size, err := bench.ParseSize(c.Size)
+	if err != nil {
+		return usagef("--size: %v", err)
+	}
+	if c.Pairs < 1 || c.Connections < 1 {
+		return usagef("a comparison needs a pair and a connection at least")
+	}
+	return measured(ctx, func(ctx context.Context, program string) error {
+		checks := bench.Checks{
+			Program: program, Dir: c.Dir, Duration: c.Duration, Pairs: c.Pairs, Size: int(size), Connections: c.Connections, JSON: c.JSON,
+		}
+		return checks.Run(ctx, s.out)
 	})
 }
 

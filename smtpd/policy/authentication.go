@@ -79,9 +79,9 @@ func (a *Authentication) Check() Check[*Message] {
 }
 
 func (a *Authentication) judge(ctx context.Context, client Client, m *Message) (Verdict, error) {
-	p, err := a.plan(ctx, client, m)
-	if err != nil || !p.spf && !p.dkim && !p.dmarc {
-		return Verdict{}, err
+	p := a.plan(client, m)
+	if !p.spf && !p.dkim && !p.dmarc {
+		return Verdict{}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, authenticationTimeout)
 	defer cancel()
@@ -100,24 +100,17 @@ type plan struct {
 	spf, dkim, dmarc bool
 	sender           mail.Address // whom SPF is about: for the null sender, the client's own name
 	helo             bool         // it is the client's name
-	ours             bool         // the sender says to be of a domain of ours
 }
 
-func (a *Authentication) plan(ctx context.Context, client Client, m *Message) (p plan, err error) {
+func (a *Authentication) plan(client Client, m *Message) (p plan) {
 	p.sender = m.Envelope.Sender
 	if p.sender.IsNull() {
 		p.helo, p.sender = true, mail.Address{Local: "postmaster", Domain: client.Helo}
 	}
-	if a.OwnDomains && !p.helo && a.Ours != nil {
-		if p.ours, err = a.Ours(ctx, p.sender.Domain); err != nil {
-			return p, fmt.Errorf("judge whether a domain is ours: %w", err)
-		}
-	}
-	forwarded := a.Forwards && m.Forwards
 	p.dmarc = a.DMARC != Off
-	p.spf = a.SPF != Off || p.dmarc || p.ours
-	p.dkim = a.DKIM != Off || p.dmarc || forwarded && !p.helo
-	return p, nil
+	p.spf = a.SPF != Off || p.dmarc || a.OwnDomains
+	p.dkim = a.DKIM != Off || p.dmarc || a.Forwards && m.Forwards && !p.helo
+	return p
 }
 
 // facts are what was found out about a message.
@@ -125,9 +118,10 @@ type facts struct {
 	plan
 	client Client
 	spf    spf.Answer          // its Result is empty if there was nobody to ask about
-	name   spf.Answer          // of the client's name, where that isn't the sender's
+	name   spf.Answer          // of the client's name, where the sender doesn't pass
 	dkim   []dkim.Verification // of the first signatures
 	dmarc  authorship
+	ours   bool // the sender says to be of a domain of ours, and SPF doesn't say so
 }
 
 // find finds it all out, as much of it at once as can be.
@@ -139,11 +133,11 @@ func (a *Authentication) find(ctx context.Context, client Client, m *Message, p 
 	}
 	var asking sync.WaitGroup
 	if p.spf {
-		asking.Go(func() { f.spf = a.checkSPF(ctx, client, p.sender, m.Explain) })
-	}
-	if a.SPF != Off && !p.helo && client.Helo != p.sender.Domain {
 		asking.Go(func() {
-			f.name = a.checkSPF(ctx, client, mail.Address{Local: "postmaster", Domain: client.Helo}, nil)
+			f.spf = a.checkSPF(ctx, client, p.sender, m.Explain)
+			if a.SPF != Off && !p.helo && f.spf.Result != spf.Pass { // else it says nothing new
+				f.name = a.checkSPF(ctx, client, mail.Address{Local: "postmaster", Domain: client.Helo}, nil)
+			}
 		})
 	}
 	if p.dmarc {
@@ -154,10 +148,25 @@ func (a *Authentication) find(ctx context.Context, client Client, m *Message, p 
 		f.dkim, err = a.verifyDKIM(ctx, m)
 	}
 	asking.Wait()
+	if err == nil {
+		f.ours, err = a.isOurs(ctx, f)
+	}
 	if p.dmarc && err == nil {
 		f.align(ctx, w)
 	}
 	return f, err
+}
+
+// isOurs reports whether a sender of whom SPF says nothing good is one of ours.
+func (a *Authentication) isOurs(ctx context.Context, f facts) (bool, error) {
+	if !a.OwnDomains || f.helo || f.spf.Result == spf.Pass {
+		return false, nil
+	}
+	yes, err := a.Ours(ctx, f.sender.Domain)
+	if err != nil {
+		return false, fmt.Errorf("judge whether a domain is ours: %w", err)
+	}
+	return yes, nil
 }
 
 func (a *Authentication) checkSPF(ctx context.Context, client Client, sender mail.Address, explained *Explanation) spf.Answer {

@@ -27,7 +27,7 @@ func (a *Authentication) answer(f facts) Verdict {
 // judgeOwnDomain wants who says to be of a domain of ours to pass its SPF.
 func (a *Authentication) judgeOwnDomain(f facts) Verdict {
 	switch {
-	case !f.ours || f.spf.Result == spf.Pass:
+	case !f.ours:
 		return Verdict{}
 	case f.spf.Result == spf.TempError:
 		return Object(statusSPFTrouble, "own_domains: "+f.spf.Problem)

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"fmt"
 	"strings"
 
 	"postroom/smtpd/policy/dkim"
@@ -26,11 +25,8 @@ func (a *Authentication) results(f facts) (v Verdict) {
 		}
 	}
 	if f.ours {
-		result, detail := "pass", "SPF passes"
-		if f.spf.Result != spf.Pass {
-			result, detail = "fail", fmt.Sprintf("%s is a domain of ours, and SPF doesn't pass", f.sender.Domain)
-		}
-		v.Checks = append(v.Checks, store.CheckResult{Check: "own_domains", Result: result, Detail: detail})
+		detail := f.sender.Domain + " is a domain of ours, and SPF doesn't pass"
+		v.Checks = append(v.Checks, store.CheckResult{Check: "own_domains", Result: "fail", Detail: detail})
 	}
 	v.Authentic = f.authentic()
 	return v
@@ -87,15 +83,25 @@ func spfWord(a spf.Answer) spf.Result {
 func spfDetail(a spf.Answer) string {
 	switch {
 	case a.Problem != "":
-		return mail.Printable(a.Problem, maxDetail)
+		return printable(a.Problem)
 	case a.Matched != "":
-		return mail.Printable(fmt.Sprintf("%s in the record of %s", a.Matched, a.Domain), maxDetail)
+		return printable(a.Matched + " in the record of " + a.Domain)
 	}
-	return mail.Printable("nothing in the record of "+a.Domain+" matches", maxDetail)
+	return printable("nothing in the record of " + a.Domain + " matches")
 }
 
 // maxDetail is the length of what is said of one check, in octets.
 const maxDetail = 500
+
+// printable makes a stranger's words fit for the trace; most are already.
+func printable(s string) string {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' || i == maxDetail {
+			return mail.Printable(s, maxDetail)
+		}
+	}
+	return s
+}
 
 func (v *Verdict) addDKIM(list []dkim.Verification) {
 	best := store.CheckResult{Check: "dkim", Result: "none", Detail: "no signature"}
@@ -104,7 +110,7 @@ func (v *Verdict) addDKIM(list []dkim.Verification) {
 		if i == 0 || s.Result == dkim.Pass {
 			best.Result = string(s.Result)
 		}
-		detail := fmt.Sprintf("%s: d=%s s=%s a=%s", s.Result, s.Domain, s.Selector, s.Algorithm)
+		detail := string(s.Result) + ": d=" + s.Domain + " s=" + s.Selector + " a=" + s.Algorithm
 		if s.Reason != "" {
 			detail += ": " + s.Reason
 		}
@@ -112,7 +118,7 @@ func (v *Verdict) addDKIM(list []dkim.Verification) {
 		v.Results = append(v.Results, dkimResult(s))
 	}
 	if len(list) > 0 {
-		best.Detail = mail.Printable(strings.Join(details, "; "), maxDetail)
+		best.Detail = printable(strings.Join(details, "; "))
 	} else {
 		v.Results = append(v.Results, "dkim=none")
 	}
@@ -142,13 +148,13 @@ func (v *Verdict) addDMARC(d authorship) {
 	word := d.word()
 	result := "dmarc=" + word
 	if d.policy != nil {
-		result += fmt.Sprintf(" (%s=%s)", d.policy.Which, d.policy.Policy)
+		result += " (" + d.policy.Which + "=" + d.policy.Policy.String() + ")"
 	}
 	if len(d.domains) > 0 {
 		result += " header.from=" + d.domains[0]
 	}
 	v.Results = append(v.Results, result)
-	v.Checks = append(v.Checks, store.CheckResult{Check: "dmarc", Result: word, Detail: mail.Printable(d.detail(), maxDetail)})
+	v.Checks = append(v.Checks, store.CheckResult{Check: "dmarc", Result: word, Detail: printable(d.detail())})
 }
 
 // word is the result as Authentication-Results names it (RFC 8601 section 2.7.5,
@@ -193,9 +199,9 @@ func (d authorship) detail() string {
 }
 
 func policyDetail(p *dmarc.Discovery) string {
-	text := fmt.Sprintf("policy of %s: %s=%s", p.At, p.Which, p.Policy)
+	text := "policy of " + p.At + ": " + p.Which + "=" + p.Policy.String()
 	if p.Record.Test {
-		text += fmt.Sprintf(", being tested (t=y), so %s", p.Applied())
+		text += ", being tested (t=y), so " + p.Applied().String()
 	}
 	return text
 }

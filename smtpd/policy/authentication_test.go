@@ -196,18 +196,31 @@ func TestAuthenticationTakesOursThatPass(t *testing.T) {
 	v, err := a.Check().Judge(t.Context(), testClient, letter("s@sent.test", "From: s@sent.test\r\n\r\nHello\r\n"))
 	want := []store.CheckResult{
 		{Check: "spf", Result: "pass", Detail: "ip4:192.0.2.1 in the record of sent.test"},
-		{Check: "spf", Result: "pass", Detail: "of EHLO: ip4:192.0.2.1 in the record of client.test"},
-		{Check: "own_domains", Result: "pass", Detail: "SPF passes"},
 	}
 	if diff := cmp.Diff(want, v.Checks); diff != "" || err != nil || !v.Pass() {
 		t.Errorf("%v, %v, checks:\n%s", v.Answer, err, diff)
 	}
 }
 
+func TestAuthenticationNotesTheClientsName(t *testing.T) {
+	a := &Authentication{DNS: world(), SPF: Mark}
+	v, err := a.Check().Judge(t.Context(), testClient, letter("s@fail.test", "From: s@sent.test\r\n\r\nHello\r\n"))
+	want := []store.CheckResult{
+		{Check: "spf", Result: "fail", Detail: "-all in the record of fail.test"},
+		{Check: "spf", Result: "pass", Detail: "of EHLO: ip4:192.0.2.1 in the record of client.test"},
+	}
+	if diff := cmp.Diff(want, v.Checks); diff != "" || err != nil || !v.Pass() {
+		t.Errorf("%v, %v, checks:\n%s", v.Answer, err, diff)
+	}
+	if all := strings.Join(v.Results, "; "); all != "spf=fail smtp.mailfrom=fail.test; spf=pass smtp.helo=client.test" {
+		t.Error(all)
+	}
+}
+
 func TestAuthenticationCantTellWhatIsOurs(t *testing.T) {
 	trouble := errors.New("disk on fire")
 	a := &Authentication{DNS: world(), OwnDomains: true, Ours: func(context.Context, string) (bool, error) { return false, trouble }}
-	if _, err := a.Check().Judge(t.Context(), testClient, letter("s@sent.test", "\r\n\r\n")); !errors.Is(err, trouble) {
+	if _, err := a.Check().Judge(t.Context(), testClient, letter("s@fail.test", "\r\n\r\n")); !errors.Is(err, trouble) {
 		t.Errorf("%v", err)
 	}
 }

@@ -130,7 +130,7 @@ func (a *Authentication) ExamineDMARC(ctx context.Context, domain string) Examin
 	ctx, cancel := context.WithTimeout(ctx, authenticationTimeout)
 	defer cancel()
 	d := discover(ctx, w, authors{domains: []string{domain}})
-	check := store.CheckResult{Check: "dmarc", Detail: mail.Printable(d.detail(), maxDetail)}
+	check := store.CheckResult{Check: "dmarc", Detail: printable(d.detail())}
 	switch {
 	case d.err != nil:
 		check.Result = "temperror"

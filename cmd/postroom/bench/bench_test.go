@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestMessagesSurviveTheWire(t *testing.T) {
@@ -151,8 +153,8 @@ func TestSink(t *testing.T) {
 
 func TestParseTarget(t *testing.T) {
 	got, err := ParseTarget("postfix,127.0.0.10:25,127.0.0.10:110,%du@local.test,secret")
-	want := Target{"postfix", "127.0.0.10:25", "127.0.0.10:110", "%du@local.test", "secret"}
-	if err != nil || got != want || got.user(0) != "1u@local.test" {
+	want := Target{Name: "postfix", SMTP: "127.0.0.10:25", POP3: "127.0.0.10:110", User: "%du@local.test", Password: "secret"}
+	if err != nil || !cmp.Equal(got, want) || got.user(0) != "1u@local.test" {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	if _, err := ParseTarget("postfix,127.0.0.10:25"); err == nil {

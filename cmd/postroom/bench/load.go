@@ -43,7 +43,11 @@ func measure(ctx context.Context, target Target, size, connections int, d time.D
 func load(ctx context.Context, target Target, size, connections int, more func(sent int) bool) ([][]time.Duration, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	message := DotStuff(Plain(size))
+	message := target.Message
+	if message == nil {
+		message = Plain(size)
+	}
+	message = DotStuff(message)
 	latencies := make([][]time.Duration, connections)
 	var senders sync.WaitGroup
 	for i := range connections {

@@ -80,7 +80,9 @@ max_connections_per_address = 5000
 
 [inbound]
 spf = "off"
+dkim = "off"
 dmarc = "off"
+own_domains = "off"
 
 [auth]
 require_tls = false

@@ -43,6 +43,7 @@ type Target struct {
 	POP3     string // where that mail is seen
 	User     string // address of mailbox %d, counted from 1
 	Password string
+	Message  []byte // what is sent; nil: Plain text
 }
 
 // ParseTarget reads "name,smtp,pop3,user,password", such as
@@ -52,7 +53,7 @@ func ParseTarget(s string) (Target, error) {
 	if len(f) != 5 || !strings.Contains(f[3], "%d") {
 		return Target{}, fmt.Errorf("target %q: want name,smtp,pop3,user,password with %%d in user", s)
 	}
-	return Target{f[0], f[1], f[2], f[3], f[4]}, nil
+	return Target{Name: f[0], SMTP: f[1], POP3: f[2], User: f[3], Password: f[4]}, nil
 }
 
 func (t Target) user(i int) string { return strings.ReplaceAll(t.User, "%d", strconv.Itoa(i+1)) }
@@ -132,10 +133,15 @@ func (s Speed) startOwn(ctx context.Context, dir string) (*Server, Target, error
 	if err != nil {
 		return nil, Target{}, err
 	}
+	return startTarget(ctx, server)
+}
+
+// startTarget starts a server and makes its accounts.
+func startTarget(ctx context.Context, server *Server) (*Server, Target, error) {
 	if _, err := server.Start(ctx); err != nil {
 		return nil, Target{}, err
 	}
-	own := Target{"postroom", server.SMTP, server.POP3, "%du@judge.test", benchPassword}
+	own := Target{Name: "postroom", SMTP: server.SMTP, POP3: server.POP3, User: "%du@judge.test", Password: benchPassword}
 	addresses := []string{fillAddress}
 	for i := range mailboxes {
 		addresses = append(addresses, own.user(i))

@@ -103,6 +103,11 @@ func newBodyHasher(f form) *bodyHasher {
 // write takes the next piece of the body.
 func (h *bodyHasher) write(b []byte) {
 	for len(b) > 0 {
+		if n := h.lines(b); n > 0 && !h.cr {
+			h.text(b[:n-2])
+			h.ends, b = 1, b[n:]
+			continue
+		}
 		if h.cr {
 			h.cr = false
 			if b[0] == '\n' {
@@ -125,6 +130,22 @@ func (h *bodyHasher) write(b []byte) {
 			h.blank = true
 		}
 		b = b[1:]
+	}
+}
+
+// lines returns how many octets at the front of b are whole lines, none of them
+// empty, that stay as they are: nearly all there is in most mail.
+func (h *bodyHasher) lines(b []byte) (n int) {
+	for {
+		end := bytes.IndexByte(b[n:], '\r')
+		if end <= 0 || n+end+1 >= len(b) || b[n+end+1] != '\n' {
+			return n
+		}
+		line := b[n : n+end]
+		if h.relaxed && (line[0] == ' ' || line[end-1] == ' ' || bytes.IndexByte(line, '\t') >= 0 || bytes.Contains(line, []byte("  "))) {
+			return n
+		}
+		n += end + 2
 	}
 }
 
