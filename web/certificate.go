@@ -103,7 +103,7 @@ func renewal(c admin.Certificate) string {
 	case admin.CertificateACME:
 		return "It is renewed by itself (ACME)."
 	case admin.CertificateFile:
-		return fmt.Sprintf("It comes from the file %s. Put a new one there and have postroom read it again (SIGHUP).", c.File)
+		return fmt.Sprintf("It comes from the file %s. A new one there is taken up by itself.", c.File)
 	case admin.CertificateSelfSigned:
 		if c.Error != "" {
 			return "It is self-signed, and stands in until there is a better one."

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
+	"postroom/store"
 	"postroom/store/admin"
 )
 
@@ -152,8 +154,12 @@ func messageVerdict(r admin.CheckReport) (verdict, tone string) {
 
 // partVerdict says what one check alone thinks.
 func partVerdict(r admin.CheckReport) (verdict, tone string) {
-	if r.Taken {
+	unsure := func(c store.CheckResult) bool { return strings.HasSuffix(c.Result, "error") }
+	switch {
+	case r.Taken:
 		return "This check has nothing against it.", "good"
+	case slices.ContainsFunc(r.Checks, unsure):
+		return "This check couldn’t tell.", "warn"
 	}
 	return "This check would object.", "bad"
 }

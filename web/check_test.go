@@ -35,6 +35,7 @@ func TestCheckOfAPart(t *testing.T) {
 	b := s.signedIn()
 	b.post("/check", "do", "spf", "ip", "192.0.2.25", "from", "winner@lottery.example").has(t, http.StatusOK, "This check would object.",
 		"of winner@lottery.example from 192.0.2.25", "v=spf1 -all")
+	b.post("/check", "do", "spf", "ip", "192.0.2.25", "helo", "silent.example").has(t, http.StatusOK, "This check couldn’t tell.", "verdict warn")
 	b.post("/check", "do", "dkim", "message", friendly).has(t, http.StatusOK, "This check has nothing against it.", "58 octets")
 	b.post("/check", "do", "dmarc", "domain", "Friends.example").has(t, http.StatusOK, "friends.example wants p=quarantine", `value="Friends.example"`)
 	b.post("/check", "do", "dmarc", "domain", "no domain").has(t, http.StatusUnprocessableEntity, "is not a domain", `value="no domain"`)

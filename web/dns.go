@@ -55,7 +55,7 @@ func (p *pages) showDNS(v *visit) error {
 		return err
 	}
 	page := dnsPage{
-		Domain: report.Domain, URL: domainURL(name), Verdict: dnsVerdictOf(report), NotAsked: report.NotAsked, Backup: report.Backup,
+		Domain: report.Domain, URL: domainURL(name), Verdict: dnsVerdictOf(report), NotAsked: sentence(report.NotAsked), Backup: report.Backup,
 		Groups: dnsGroups(report.Records), Zone: report.File(), ZoneURL: dnsURL(name) + "/zone",
 	}
 	return v.show("dns", "DNS of "+name, page)

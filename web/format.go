@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // A moment is a point in time as pages show it: relative for reading, exact for
@@ -117,6 +119,15 @@ func whom(what string) template.HTML {
 		return mailbox(what)
 	}
 	return hostname(what)
+}
+
+// sentence makes one of what was written to stand in the middle of another.
+func sentence(text string) string {
+	if text == "" {
+		return ""
+	}
+	first, size := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(first)) + strings.TrimSuffix(text[size:], ".") + "."
 }
 
 // URLs of the pages about one thing.

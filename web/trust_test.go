@@ -103,6 +103,9 @@ func (checker) CheckSPF(_ context.Context, r admin.CheckRequest) (admin.CheckRep
 	if r.Helo == "broken.example" {
 		return admin.CheckReport{}, errNoDNS
 	}
+	if r.Helo == "silent.example" {
+		return admin.CheckReport{Checks: []store.CheckResult{{Check: "spf", Result: "temperror"}}}, nil
+	}
 	return admin.CheckReport{
 		Checks: []store.CheckResult{{Check: "spf", Result: "fail", Detail: "of " + r.From + " from " + r.IP}}, Explained: []string{"the record of lottery.example: v=spf1 -all"},
 	}, nil
