@@ -73,7 +73,7 @@ type wantedName struct {
 // domains' web services follow: asking for one that doesn't lead here would only
 // use up what the authority allows.
 func (a *acmeClient) wanted(ctx context.Context, conf *Config) []wantedName {
-	list := []wantedName{{conf.Name(), true}}
+	list := []wantedName{{conf.certificateName(), true}}
 	if len(conf.Listen.HTTPS) == 0 {
 		return list
 	}
@@ -86,8 +86,8 @@ func (a *acmeClient) wanted(ctx context.Context, conf *Config) []wantedName {
 			continue
 		}
 		for _, service := range []string{"mta-sts.", "autoconfig."} {
-			if name := service + d.Name; name != conf.Name() {
-				list = append(list, wantedName{name, a.leadsHere(ctx, name, conf.Name())})
+			if name := service + d.Name; name != conf.certificateName() {
+				list = append(list, wantedName{name, a.leadsHere(ctx, name, conf.certificateName())})
 			}
 		}
 	}

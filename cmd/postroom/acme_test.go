@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"strings"
@@ -18,7 +19,7 @@ import (
 func acmeSite(t *testing.T, a *authority, names *nameServer, now *time.Time) (*acmeClient, *Config) {
 	t.Helper()
 	conf := defaults()
-	conf.Hostname, conf.Data = "mail.example.org", t.TempDir()
+	conf.Hostname, conf.Data = "Mail.Example.org", t.TempDir()
 	conf.DNS.Servers = []string{names.addr}
 	conf.TLS = TLSConfig{
 		ACME: true, ACMEDirectory: a.directory, ACMERoots: a.rootsFile,
@@ -114,6 +115,33 @@ func TestACMERefusedUpdates(t *testing.T) {
 	}
 	if names.updates != 0 {
 		t.Errorf("%d updates", names.updates)
+	}
+}
+
+// A stop doesn't wait for an authority that hangs, and is no failure.
+func TestACMEStops(t *testing.T) {
+	now := time.Now()
+	names := startNameServer(t, nil)
+	a := newAuthority(t)
+	asked, release := make(chan struct{}), make(chan struct{})
+	t.Cleanup(func() { close(release) })
+	var hang http.Handler = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		close(asked)
+		<-release
+	})
+	a.answers.Store(&hang)
+	client, conf := acmeSite(t, a, names, &now)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		client.look(ctx, conf)
+	}()
+	<-asked
+	cancel()
+	<-ended
+	if got := client.certs.status()[0]; got.Error != "" {
+		t.Errorf("noted as a failure: %s", got.Error)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"postroom/store/admin"
@@ -17,6 +18,11 @@ import (
 // In local mode nobody outside of this machine is asked for anything.
 func (c *Config) usesACME() bool { return c.TLS.ACME && c.TLS.Cert == "" && !c.LocalMode }
 
+// certificateName returns our own name as certificates have it.
+func (c *Config) certificateName() string {
+	return strings.ToLower(strings.TrimSuffix(c.Name(), "."))
+}
+
 // load takes the certificate of conf's files; without any, those that the
 // authority has given us before, and the self-signed one, which it makes if there
 // is none that will do. What is wrong with a file is told in the log and by
@@ -25,7 +31,7 @@ func (c *Config) usesACME() bool { return c.TLS.ACME && c.TLS.Cert == "" && !c.L
 func (c *certificates) load(conf *Config) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.hostname = conf.Name()
+	c.hostname = conf.certificateName()
 	defer c.publish()
 	if conf.TLS.Cert != "" {
 		c.acme = nil
@@ -51,7 +57,7 @@ func (c *certificates) load(conf *Config) error {
 func (c *certificates) refresh(conf *Config) error {
 	c.mu.Lock()
 	changed := conf.TLS.Cert != "" && stampsOf(conf) != c.own.read
-	ending := c.own.source == admin.CertificateSelfSigned && !c.willDo(c.own.cert, conf.Name())
+	ending := c.own.source == admin.CertificateSelfSigned && !c.willDo(c.own.cert, conf.certificateName())
 	c.mu.Unlock()
 	if !changed && !ending {
 		return nil
@@ -87,7 +93,7 @@ func (c *certificates) loadFiles(conf *Config) error {
 		c.log.Error("the certificate stays as it was", "err", err)
 		return err
 	}
-	if err := cert.Leaf.VerifyHostname(conf.Name()); err != nil {
+	if err := cert.Leaf.VerifyHostname(conf.certificateName()); err != nil {
 		c.log.Warn("the certificate is not for this server's name", "file", conf.TLS.Cert, "err", err)
 	}
 	c.own = held{cert: cert, source: admin.CertificateFile, file: conf.TLS.Cert, read: stamps}
@@ -132,7 +138,7 @@ func (c *certificates) loadSelfSigned(conf *Config) error {
 	own := held{source: admin.CertificateSelfSigned, read: c.own.read, trouble: c.own.trouble, failed: c.own.failed}
 	file := filepath.Join(conf.Data, selfSignedFile)
 	cert, err := tls.LoadX509KeyPair(file, file)
-	if err == nil && c.willDo(&cert, conf.Name()) {
+	if err == nil && c.willDo(&cert, conf.certificateName()) {
 		own.cert = &cert
 		c.own = own
 		return nil
@@ -140,7 +146,7 @@ func (c *certificates) loadSelfSigned(conf *Config) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		c.log.Warn("making a new self-signed certificate", "file", file, "err", err)
 	}
-	made, err := makeSelfSigned(conf.Name(), c.now())
+	made, err := makeSelfSigned(conf.certificateName(), c.now())
 	if err != nil {
 		return fmt.Errorf("make a self-signed certificate: %w", err)
 	}
@@ -164,7 +170,7 @@ func (c *certificates) willDo(cert *tls.Certificate, hostname string) bool {
 // statusOnDisk tells what a server that isn't running would show, and touches
 // nothing.
 func statusOnDisk(conf *Config, now time.Time) []admin.Certificate {
-	c := &certificates{now: func() time.Time { return now }, hostname: conf.Name()}
+	c := &certificates{now: func() time.Time { return now }, hostname: conf.certificateName()}
 	if conf.TLS.Cert != "" {
 		c.own = held{source: admin.CertificateFile, file: conf.TLS.Cert}
 		c.own.cert, c.own.trouble = readFiles(conf)

@@ -69,7 +69,7 @@ func TestSelfSignedCertificate(t *testing.T) {
 	if second.Equal(first) || !second.NotAfter.Equal(now.Add(selfSignedFor)) {
 		t.Errorf("near its end: still the first, or until %v", second.NotAfter)
 	}
-	conf.Hostname = "mx.example.org"
+	conf.Hostname = "MX.example.org"
 	if got := fresh().shows(t, ""); got.VerifyHostname("mx.example.org") != nil {
 		t.Errorf("after the name changed: for %v", got.DNSNames)
 	}

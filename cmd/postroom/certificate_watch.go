@@ -63,7 +63,7 @@ func (sv *server) acmeClient() *acmeClient {
 // noteConcerns tells the admin what is wrong with the certificates, and takes back
 // what isn't any more.
 func (sv *server) noteConcerns(ctx context.Context) {
-	if err := noteConcerns(ctx, sv.store, worries(sv.certs.status(), sv.conf.Load().Name(), sv.certs.now())); err != nil && ctx.Err() == nil {
+	if err := noteConcerns(ctx, sv.store, worries(sv.certs.status(), sv.conf.Load().certificateName(), sv.certs.now())); err != nil && ctx.Err() == nil {
 		sv.log.Error("cannot note what is wrong with the certificates", "err", err)
 	}
 }

@@ -27,7 +27,7 @@ func (c *checkCertificate) Run(ctx context.Context, s *shell) error {
 		return err
 	}
 	var wrong []string
-	for _, w := range worries(list, conf.Name(), time.Now()) {
+	for _, w := range worries(list, conf.certificateName(), time.Now()) {
 		wrong = append(wrong, w.Text)
 	}
 	if len(wrong) > 0 {

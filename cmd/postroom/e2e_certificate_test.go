@@ -89,6 +89,16 @@ func (s *served) certificates(file string) []admin.Certificate {
 	return list
 }
 
+// isConcerned reports whether the admin is told about the certificate for name.
+func (s *served) isConcerned(file, name string) bool {
+	s.t.Helper()
+	out, err := command(s.t, filepath.Dir(file), nil, "--config", file, "concerns", "--json").Output()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return strings.Contains(string(out), `"certificate `+name+`"`)
+}
+
 func (s *served) hangup() {
 	s.t.Helper()
 	if err := s.cmd.Process.Signal(unix.SIGHUP); err != nil {
@@ -115,6 +125,7 @@ func TestCertificateOverHTTP(t *testing.T) {
 	if got := s.certificates(file)[0]; got.Source != admin.CertificateSelfSigned || got.NextTry.IsZero() || got.DaysLeft < 700 {
 		t.Errorf("while the authority is closed: %+v", got)
 	}
+	poll(t, "the admin is told", func() bool { return s.isConcerned(file, "mail.example.org") })
 
 	a.open(names, s.port("http"), 1)
 	s.hangup()
@@ -137,6 +148,7 @@ func TestCertificateOverHTTP(t *testing.T) {
 	if got := s.certificates(file); len(got) != 1 || got[0].Source != admin.CertificateACME || got[0].Error != "" || got[0].DaysLeft != 89 {
 		t.Errorf("then: %+v", got)
 	}
+	poll(t, "that is over", func() bool { return !s.isConcerned(file, "mail.example.org") })
 
 	if out, err := command(t, filepath.Dir(file), nil, "--config", file, "domain", "add", "example.org").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)

@@ -42,7 +42,7 @@ func (sv *server) secureWeb() *httpServer {
 // sent to the same page with TLS, other servers that ask for an MTA-STS policy too:
 // one that came in the clear would be worth nothing (RFC 8461 section 3.3).
 func (sv *server) plainWeb() *httpServer {
-	elsewhere := &front{hostname: sv.conf.Load().Name(), certs: sv.certs, port: securePort(sv.bound("https"))}
+	elsewhere := &front{hostname: sv.conf.Load().certificateName(), certs: sv.certs, port: securePort(sv.bound("https"))}
 	settings := sv.pages().Public()
 	return &httpServer{
 		handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
