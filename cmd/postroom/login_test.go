@@ -26,7 +26,6 @@ import (
 type guesser struct {
 	t    *testing.T
 	site *site
-	web  string // address
 	ip   string
 }
 
@@ -79,7 +78,8 @@ func (g guesser) signIn(name, secret string) (int, string) {
 		Transport:     &http.Transport{DialContext: g.dial, DisableKeepAlives: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	resp, err := client.PostForm("http://"+g.web+"/login", url.Values{"username": {name}, "password": {secret}})
+	web := g.site.logged(`service=web address=(\S+)`)[1]
+	resp, err := client.PostForm("http://"+web+"/login", url.Values{"username": {name}, "password": {secret}})
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -98,14 +98,19 @@ func wantStart(t *testing.T, what, got, want string) {
 	}
 }
 
-// logged waits for a line of the server's log and returns its submatches.
+// logged waits for a line of the server's log and returns the submatches of the
+// last such one.
 func (s *site) logged(pattern string) []string {
 	s.t.Helper()
 	var found []string
 	s.until("the log has "+pattern, func() bool {
 		text, err := os.ReadFile(s.Log())
-		found = regexp.MustCompile(pattern).FindStringSubmatch(string(text))
-		return err == nil && found != nil
+		all := regexp.MustCompile(pattern).FindAllStringSubmatch(string(text), -1)
+		if err != nil || len(all) == 0 {
+			return false
+		}
+		found = all[len(all)-1]
+		return true
 	})
 	return found
 }
@@ -114,8 +119,7 @@ func TestGuessedPasswords(t *testing.T) {
 	s := prepareSite(t, "POSTROOM_LISTEN_WEB=127.0.0.1:0", "POSTROOM_LISTEN_METRICS=127.0.0.1:0")
 	s.start()
 	s.addAccounts("alice@judge.test", "bob@judge.test")
-	web := s.logged(`service=web address=(\S+)`)[1]
-	at := func(ip string) guesser { return guesser{t, s, web, ip} }
+	at := func(ip string) guesser { return guesser{t, s, ip} }
 	bad, owner := at("127.0.0.2"), at("127.0.0.3")
 	const blocked = "Too many failed logins from your address; try again after "
 
@@ -161,6 +165,32 @@ func TestGuessedPasswords(t *testing.T) {
 	}
 	wantStart(t, "forgiven", bad.pop3("nobody@judge.test", password), "-ERR [AUTH]")
 	s.wantBlocks()
+
+	if _, err := s.Command(t.Context(), "", "block", "add", "127.0.0.3/32"); err != nil {
+		t.Fatal(err)
+	}
+	wantStart(t, "blocked by the admin", owner.pop3("bob@judge.test", password), "-ERR [SYS/TEMP] Your address may not log in here")
+	wantStart(t, "blocked by the admin", owner.smtp("bob@judge.test", password), "454 4.7.0 Your address may not log in here")
+	if code, page := owner.signIn("bob@judge.test", password); code != http.StatusTooManyRequests || !strings.Contains(page, "An administrator") {
+		t.Errorf("the web answers %d", code)
+	}
+}
+
+// One password, many names, a few tries from each address.
+func TestOnePasswordForEverybody(t *testing.T) {
+	s := startSite(t)
+	for i := range 30 {
+		g := guesser{t, s, fmt.Sprintf("127.0.1.%d", 1+i/5)}
+		wantStart(t, g.ip, g.pop3(fmt.Sprintf("user%d@judge.test", i), "Summer2026"), "-ERR [AUTH]")
+	}
+	neighbour, elsewhere := guesser{t, s, "127.0.1.200"}, guesser{t, s, "127.0.2.1"}
+	wantStart(t, "in the same network", neighbour.smtp("alice@judge.test", password), "454 4.7.0 Too many failed logins")
+	wantStart(t, "in another", elsewhere.smtp("alice@judge.test", password), "235")
+	s.wantBlocks("127.0.1.0/24")
+	if out, err := s.Command(t.Context(), "", "login", "forgive", "127.0.1.200"); err != nil || string(out) != "127.0.1.0/24 may log in again.\n" {
+		t.Errorf("forgive says %q, %v", out, err)
+	}
+	wantStart(t, "forgiven", neighbour.pop3("alice@judge.test", password), "+OK")
 }
 
 // blockGuessers changes the configuration while the server runs.
