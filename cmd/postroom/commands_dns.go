@@ -119,9 +119,11 @@ func printRecord(w io.Writer, rec zone.Record, unasked bool) {
 	line := func(name, text string) {
 		fmt.Fprintf(w, "             %-8s %s\n", name, printable(text))
 	}
-	if rec.Value != "" {
-		line("value", rec.Value)
+	value := rec.Value
+	if value == "" {
+		value = "(it can't be seen from here)"
 	}
+	line("value", value)
 	for _, found := range rec.Found {
 		line("found", found)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -59,25 +60,43 @@ func (a *Admin) reportDNS(ctx context.Context, d store.Domain) (zone.Report, err
 	if a.Server == nil || a.Lookups == nil {
 		return zone.Report{}, errors.ErrUnsupported
 	}
-	dns, unasked := a.Lookups()
-	if unasked == nil && !d.Backup {
-		a.activateSeen(ctx, d.Name, dns)
-	}
 	f, err := a.dnsFacts(ctx, d)
-	switch {
-	case err != nil:
+	if err != nil {
 		return zone.Report{}, fmt.Errorf("what the DNS of %s must say: %w", d.Name, err)
-	case unasked != nil:
-		return zone.NotAsked(f, unasked.Error()), nil
 	}
-	r := zone.Judge(f, zone.Look(ctx, f, dns))
+	dns, err := a.Lookups()
+	if err != nil {
+		return zone.NotAsked(f, err.Error()), nil
+	}
+	found := zone.Look(ctx, f, dns)
+	r := zone.Judge(f, found)
+	if nextIsSeen(f, r) {
+		a.activateSeen(ctx, d.Name, dns)
+		if f, err = a.dnsFacts(ctx, d); err != nil {
+			return zone.Report{}, fmt.Errorf("what the DNS of %s must say: %w", d.Name, err)
+		}
+		r = zone.Judge(f, found)
+	}
 	return r, a.noteDNS(ctx, r)
 }
+
+// nextIsSeen reports whether a key waits for a record that is there.
+func nextIsSeen(f zone.Facts, r zone.Report) bool {
+	return slices.ContainsFunc(f.Keys, func(k zone.Key) bool {
+		return k.State == zone.KeyNext && slices.ContainsFunc(r.Records, func(rec zone.Record) bool {
+			return rec.Purpose == zone.DKIM && rec.Name == k.Name && (rec.State == zone.Right || rec.State == zone.Fine)
+		})
+	})
+}
+
+// activatePatience bounds another look at the records of keys: they have just been
+// looked up.
+const activatePatience = 3 * time.Second
 
 // activateSeen lets keys sign whose records have come up. What is in the way of that
 // stands in the report, too.
 func (a *Admin) activateSeen(ctx context.Context, domain string, dns zone.Lookups) {
-	ctx, cancel := context.WithTimeout(ctx, zone.Patience)
+	ctx, cancel := context.WithTimeout(ctx, activatePatience)
 	defer cancel()
 	if _, err := a.ActivateDKIM(ctx, domain, dns); err != nil {
 		a.Log.DebugContext(ctx, "can't see whether new DKIM keys are published", "domain", domain, "err", err)

@@ -107,8 +107,13 @@ func TestDNSActivatesKeys(t *testing.T) {
 		t.Fatalf("keys: %+v", keys)
 	}
 	n.txt[next[0].Record] = []string{next[0].Value}
-	_, err = f.DNS(t.Context(), "example.org")
+	r, err := f.DNS(t.Context(), "example.org")
 	f.must(err)
+	for _, rec := range find(r, zone.DKIM) {
+		if rec.Name == next[0].Record && (rec.State != zone.Right || strings.Contains(rec.Why, "next key")) {
+			t.Errorf("the report doesn't know that the key signs: %+v", rec)
+		}
+	}
 	keys, err = f.DKIMKeys(t.Context(), "example.org")
 	f.must(err)
 	for _, k := range keys {

@@ -13,7 +13,7 @@ import (
 
 // Bounds of one look: what strangers wrote must not make us ask for ever.
 const (
-	Patience  = 10 * time.Second // for everything
+	patience  = 10 * time.Second // for everything
 	maxTurns  = 20               // questions at the same time
 	maxHosts  = 10               // MX hosts whose addresses are looked up, and names of one address
 	maxOthers = 5                // parents of a domain that may have a DMARC record
@@ -64,7 +64,7 @@ type Found struct {
 // Look asks all that Judge needs to know of a domain, at the same time, and comes
 // back after ten seconds with what it has.
 func Look(ctx context.Context, f Facts, dns Lookups) Found {
-	ctx, cancel := context.WithTimeout(ctx, Patience)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	l := &look{
 		dns: dns, turns: make(chan struct{}, maxTurns),
@@ -113,11 +113,16 @@ func (l *look) host(ctx context.Context, f Facts) {
 			l.addresses(ctx, s.Name)
 		}
 	}
-	found := l.ip(ctx, f.Hostname)
+	var published []netip.Addr
+	if f.AllChosen || len(f.Sending) > 0 {
+		l.addresses(ctx, f.Hostname)
+	} else {
+		published = l.ip(ctx, f.Hostname).List
+	}
 	if f.Backup {
 		return
 	}
-	for _, s := range f.senders(found.List) {
+	for _, s := range f.senders(published) {
 		l.asking.Go(func() { l.reverse(ctx, s.IP) })
 		for _, domain := range []string{f.Domain, s.Name} {
 			l.asking.Go(func() { l.spf(ctx, Sender{s.IP, domain}) })
@@ -166,7 +171,13 @@ func (l *look) reverse(ctx context.Context, ip netip.Addr) {
 }
 
 func (l *look) spf(ctx context.Context, s Sender) {
+	select {
+	case l.turns <- struct{}{}:
+	case <-ctx.Done():
+		return // no answer
+	}
 	result, why := l.dns.CheckSPF(ctx, s.IP, s.Domain)
+	<-l.turns
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.found.SPF[s] = SPFAnswer{result, why}

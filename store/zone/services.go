@@ -4,13 +4,14 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 )
 
 // autoconfig judges the name at which mail programs look for their settings.
 func (j *judge) autoconfig() []Record {
 	r := j.lead("autoconfig", Autoconfig, "Thunderbird and others find the settings for "+j.Domain+" there.")
 	if j.Ports.HTTP == 0 && j.Ports.HTTPS == 0 && r.State != Unknown {
-		r.Do = orElse(r.Do, "It leads here.") + " They are served at listen.http and listen.https, which are off."
+		r.Do = strings.TrimSpace(r.Do + " While listen.http and listen.https are off, a proxy must hand requests for them on to listen.web.")
 	}
 	return []Record{r}
 }

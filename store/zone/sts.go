@@ -37,7 +37,7 @@ func (j *judge) sts() []Record {
 		for i := range list {
 			list[i].Level = Optional
 			if list[i].State != Unknown {
-				list[i].Do = strings.TrimSpace(list[i].Do + " The policy is served at listen.https alone, which is off.")
+				list[i].Do = strings.TrimSpace(list[i].Do + " While listen.https is off, a proxy with TLS must hand requests for it on to listen.web.")
 			}
 		}
 	}
