@@ -85,7 +85,7 @@ func (sv *server) lookAtLists(ctx context.Context) error {
 		standing[concernList+trouble.Zone] = true
 		sv.raise(ctx, store.Concern{Key: concernList + trouble.Zone, Text: trouble.Text})
 	}
-	for _, ip := range sv.ownAddresses(ctx, conf, names) {
+	for _, ip := range sv.ownAddresses(ctx, conf, names, lists) {
 		for _, l := range lists.Listings(ctx, ip) {
 			key := concernListed + ip.String() + " " + l.Zone
 			standing[key] = l.Listed || !l.Known // what isn't known stays as it was
@@ -132,7 +132,10 @@ func (sv *server) raise(ctx context.Context, c store.Concern) {
 
 // ownAddresses are those that other servers see us at: the sources that the admin
 // has set, and those of our own name.
-func (sv *server) ownAddresses(ctx context.Context, conf *Config, names names) []netip.Addr {
+func (sv *server) ownAddresses(ctx context.Context, conf *Config, names names, lists *policy.Blocklists) []netip.Addr {
+	if len(lists.Clients) == 0 {
+		return nil
+	}
 	var all []netip.Addr
 	add := func(ip netip.Addr) {
 		ip = ip.Unmap()

@@ -44,7 +44,8 @@ const maxAuthorsAsked = 10
 // while the client goes on.
 func (b *Blocklists) Begin() Check[mail.Address] {
 	return Check[mail.Address]{Name: "blocklist", Judge: func(ctx context.Context, client Client, sender mail.Address) (Verdict, error) {
-		if client.Account == 0 && client.Memory != nil {
+		// One at a time: who says MAIL again and again must not have us ask for ever more.
+		if client.Account == 0 && client.Memory.isFree() {
 			client.Memory.keep(b.inquire(ctx, client, sender))
 		}
 		return Verdict{}, nil
@@ -79,7 +80,8 @@ func (b *Blocklists) OfMessage() Check[*Message] {
 		if client.Account != 0 || len(m.Recipients) == 0 {
 			return Verdict{}, nil
 		}
-		v := b.verdict(b.askAll(ctx, b.authorQuestions(m)), m.Recipients[0])
+		questions := client.Memory.recall(client, m.Envelope.Sender).without(b.authorQuestions(m))
+		v := b.verdict(b.askAll(ctx, questions), m.Recipients[0])
 		if !slices.ContainsFunc(m.Recipients, func(to mail.Address) bool { return !isComplaint(to) }) {
 			return Verdict{Checks: v.Checks}, nil
 		}
@@ -218,19 +220,19 @@ func summary(check string, answers []listAnswer) []store.CheckResult {
 
 // An inquiry is a set of questions on its way.
 type inquiry struct {
-	client  Client
-	sender  mail.Address
-	done    chan struct{}
-	answers []listAnswer
+	client    Client
+	sender    mail.Address
+	questions []listQuestion
+	done      chan struct{}
+	answers   []listAnswer
 }
 
 // inquire begins to ask. It ends by itself when the lists have had their time.
 func (b *Blocklists) inquire(ctx context.Context, client Client, sender mail.Address) *inquiry {
-	q := &inquiry{client: client, sender: sender, done: make(chan struct{})}
-	questions := b.questions(client, sender)
+	q := &inquiry{client: client, sender: sender, questions: b.questions(client, sender), done: make(chan struct{})}
 	go func() {
 		defer close(q.done)
-		q.answers = b.askAll(ctx, questions)
+		q.answers = b.askAll(ctx, q.questions)
 	}()
 	return q
 }
@@ -241,6 +243,26 @@ func (q *inquiry) wait(ctx context.Context) ([]listAnswer, error) {
 		return q.answers, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	}
+}
+
+// without returns the questions that q hasn't asked: what it has, was judged at
+// RCPT. The nil inquiry has asked nothing.
+func (q *inquiry) without(questions []listQuestion) []listQuestion {
+	if q == nil {
+		return questions
+	}
+	return slices.DeleteFunc(questions, func(x listQuestion) bool {
+		return slices.ContainsFunc(q.questions, func(y listQuestion) bool { return x.domain == y.domain && x.zone == y.zone && x.name == y.name })
+	})
+}
+
+func (q *inquiry) isOver() bool {
+	select {
+	case <-q.done:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -255,6 +277,16 @@ func (m *Memory) keep(q *inquiry) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.asked = q
+}
+
+// isFree reports whether there is room for an inquiry.
+func (m *Memory) isFree() bool {
+	if m == nil {
+		return false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.asked == nil || m.asked.isOver()
 }
 
 // recall returns the inquiry about a client and a sender, nil if there is none.

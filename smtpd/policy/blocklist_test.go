@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -225,6 +226,42 @@ func TestBlocklistsAskEarlyAndOnce(t *testing.T) {
 		if _, err := b.OfRecipient().Judge(t.Context(), client, Recipient{Sender: parse(t, "eve@far.test")}); err != nil || dns.asked["25.2.0.192.late.test"] != 2 {
 			t.Errorf("another sender isn't asked about: %v", err)
 		}
+	})
+}
+
+// An author in the domain of MAIL FROM was judged with that.
+func TestBlocklistsDontAskAboutAuthorsTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := newFakeLists()
+		b := &Blocklists{DNS: dns, Domains: []string{"slow.test"}}
+		client := Client{Addr: netip.MustParseAddr("192.0.2.25"), Memory: &Memory{}}
+		m := &Message{From: []mail.Address{parse(t, "me@far.test")}, Recipients: []mail.Address{parse(t, "alice@here.test")}}
+		m.Envelope.Sender = parse(t, "bob@far.test")
+		began := time.Now()
+		_, err := b.Begin().Judge(t.Context(), client, m.Envelope.Sender)
+		_, err2 := b.OfRecipient().Judge(t.Context(), client, Recipient{Sender: m.Envelope.Sender, Address: m.Recipients[0]})
+		_, err3 := b.OfMessage().Judge(t.Context(), client, m)
+		if took := time.Since(began); took != listTimeout || errors.Join(err, err2, err3) != nil || dns.asked["far.test.slow.test"] != 1 {
+			t.Errorf("it took %v and asked %v", took, dns.asked)
+		}
+	})
+}
+
+func TestBlocklistsAskOneThingAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := newFakeLists()
+		b := &Blocklists{DNS: dns, Domains: []string{"slow.test"}}
+		client := Client{Addr: netip.MustParseAddr("192.0.2.25"), Memory: &Memory{}}
+		for i := range 1000 {
+			if _, err := b.Begin().Judge(t.Context(), client, parse(t, fmt.Sprintf("x@far%d.test", i))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if len(dns.asked) != 1 {
+			t.Errorf("%d questions are on their way", len(dns.asked))
+		}
+		time.Sleep(listTimeout)
 	})
 }
 
