@@ -82,5 +82,8 @@ func (d *DNS) answer(w dns.ResponseWriter, request *dns.Msg) {
 		rr.Header().Name = q.Name
 		reply.Answer = append(reply.Answer, rr)
 	}
+	if _, ok := w.RemoteAddr().(*net.UDPAddr); ok {
+		reply.Truncate(1232) // more is asked for over TCP
+	}
 	_ = w.WriteMsg(reply)
 }
