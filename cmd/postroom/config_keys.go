@@ -99,10 +99,10 @@ func inboundKeys(c *Config) []key {
 		{"inbound.blocklists", zones(&in.Blocklists), `DNS zones asked for the client's address (RFC 5782), such as "zen.spamhaus.org". Listed: 550 at RCPT.`},
 		{"inbound.domain_blocklists", zones(&in.DomainBlocklists), "DNS zones asked for the domains of EHLO, MAIL FROM and the header From. Listed: 550."},
 		{"inbound.blocklists_needed", countValue{&in.BlocklistsNeeded, 1, 100}, "How many of the blocklists must have an address before it is refused."},
-		{"inbound.spf", choiceValue{p: &in.SPF, from: modes}, "off, mark (Authentication-Results) or enforce (a hard fail is refused, 550 5.7.23)."},
-		{"inbound.dkim", choiceValue{p: &in.DKIM, from: []string{"off", "mark"}}, "off or mark. DMARC needs it."},
-		{"inbound.dmarc", choiceValue{p: &in.DMARC, from: modes}, "off, mark or enforce (the owner's p=reject is obeyed, 550 5.7.1; p=quarantine gets X-Spam: yes). RFC 9989."},
-		{"inbound.own_domains", choiceValue{p: &in.OwnDomains, from: []string{"off", "enforce"}}, "off or enforce: who hasn't logged in and says to be of a domain of ours must pass its SPF, or is refused (550 5.7.1). Needs spf."},
+		{"inbound.spf", choiceValue{p: &in.SPF, from: modes}, "off, mark (Authentication-Results) or enforce (a hard fail is refused, 550 5.7.23; while the DNS fails, mail waits: 451)."},
+		{"inbound.dkim", choiceValue{p: &in.DKIM, from: []string{"off", "mark"}}, "off or mark (Authentication-Results). DMARC looks at SPF and DKIM whatever their own modes."},
+		{"inbound.dmarc", choiceValue{p: &in.DMARC, from: modes}, "off, mark or enforce (the owner's p=reject is obeyed, 550 5.7.1; p=quarantine gets X-Spam: yes; while the DNS fails, mail waits: 451). RFC 9989."},
+		{"inbound.own_domains", choiceValue{p: &in.OwnDomains, from: []string{"off", "enforce"}}, "off or enforce: who hasn't logged in and says to be of a domain of ours must pass its SPF, or is refused (550 5.7.1)."},
 		{"inbound.greylist", switchValue{&in.Greylist}, "Put off the first mail of a server that we don't know. Still to come."},
 	}
 }
