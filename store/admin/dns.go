@@ -119,11 +119,26 @@ func (a *Admin) dnsFacts(ctx context.Context, d store.Domain) (zone.Facts, error
 			f.Relay = r.Host
 		}
 	}
+	if err := a.certifiedNames(ctx, &f); err != nil {
+		return f, err
+	}
 	keys, err := a.DKIMKeys(ctx, d.Name)
 	for _, k := range keys {
 		f.Keys = append(f.Keys, zone.Key{Name: k.Record, Value: k.Value, State: keyState(k.State)})
 	}
 	return f, err
+}
+
+// certifiedNames adds the names for which others trust us.
+func (a *Admin) certifiedNames(ctx context.Context, f *zone.Facts) error {
+	certificates, err := a.Certificates(ctx)
+	for _, c := range certificates {
+		if c.Source != CertificateSelfSigned && a.Now().Before(c.NotAfter) {
+			f.Certified = append(f.Certified, c.Names...)
+		}
+	}
+	f.Certificates = len(certificates) > 0
+	return err
 }
 
 // keyState says what the state of a key means to its record.

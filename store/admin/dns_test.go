@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"postroom/store"
 	"postroom/store/admin"
@@ -242,4 +243,29 @@ func (silentDNS) LookupAddr(context.Context, string) ([]string, error) { return 
 
 func (silentDNS) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
 	return nil, errSilent
+}
+
+// A certificate that others trust is needed where a policy demands one.
+func TestDNSOfCertificates(t *testing.T) {
+	f := dnsFixture(t, &nameServer{})
+	f.Server = func() zone.Server { return zone.Server{Hostname: "mail.example.org", STS: "enforce"} }
+	shown := admin.Certificate{Names: []string{"mail.example.org"}, Source: admin.CertificateACME, NotAfter: f.now.Add(time.Hour)}
+	f.Shown = func(context.Context) ([]admin.Certificate, error) { return []admin.Certificate{shown}, nil }
+	for _, test := range []struct {
+		source string
+		ends   time.Duration
+		want   zone.State
+	}{
+		{admin.CertificateACME, time.Hour, zone.Missing},
+		{admin.CertificateFile, time.Hour, zone.Missing},
+		{admin.CertificateACME, -time.Hour, zone.Wrong},
+		{admin.CertificateSelfSigned, time.Hour, zone.Wrong},
+	} {
+		shown.Source, shown.NotAfter = test.source, f.now.Add(test.ends)
+		r, err := f.DNS(t.Context(), "example.org")
+		f.must(err)
+		if sts := find(r, zone.MTASTS); sts[0].State != test.want {
+			t.Errorf("%s until %v: %s: %s", test.source, test.ends, sts[0].State, sts[0].Do)
+		}
+	}
 }

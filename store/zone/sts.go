@@ -1,6 +1,9 @@
 package zone
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // sts judges whether others find the MTA-STS policy that is served (RFC 8461), and
 // know which one it is.
@@ -30,8 +33,14 @@ func (j *judge) sts() []Record {
 	default:
 		r.keep(Right, r.Found[0], "")
 	}
+	if r.State != Unknown && policy.Mode == "enforce" && !j.isCertified(j.Hostname) {
+		r.be(Wrong, "No certificate of an authority for %s is shown here, so servers that obey an enforced policy don't deliver: say tls.mta_sts = \"testing\" until there is one.", j.Hostname)
+	}
 	host := j.lead("mta-sts", MTASTS, "The name under which other servers fetch the MTA-STS policy of "+j.Domain+" from here.")
 	host.Level = Recommended
+	if host.State == Right && j.Ports.HTTPS != 0 && !j.isCertified(host.Name) {
+		host.be(Fine, "No certificate of an authority for this name is shown here yet, so the policy can't be fetched: tls.acme gets one, or tls.cert must have the name.")
+	}
 	list := []Record{r, host}
 	if j.Ports.HTTPS == 0 {
 		for i := range list {
@@ -42,6 +51,13 @@ func (j *judge) sts() []Record {
 		}
 	}
 	return list
+}
+
+// isCertified reports whether a name stands in a certificate that others trust, as
+// far as that is known.
+func (j *judge) isCertified(name string) bool {
+	_, parent, _ := strings.Cut(name, ".")
+	return !j.Certificates || slices.Contains(j.Certified, name) || slices.Contains(j.Certified, "*."+parent)
 }
 
 // noPolicy judges what is left of a policy that isn't served here.

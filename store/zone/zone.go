@@ -29,6 +29,10 @@ type Facts struct {
 	Backup  bool   // its mail is only held for its own server
 	Keys    []Key
 	Sources []Source // addresses that the admin has chosen for mail of the domain
+	// Certified are the names in the certificates of authorities that are shown here, and
+	// Certificates says whether that is known.
+	Certified    []string
+	Certificates bool
 	// AllChosen: all of the domain's mail leaves from Sources, none from Server.Sending.
 	AllChosen bool
 }

@@ -194,6 +194,8 @@ func TestJudge(t *testing.T) {
 		{"finds an old id", nil, "_mta-sts", []string{`_mta-sts.example.org. 60 IN TXT "v=STSv1; id=20200101"`}, MTASTS, Wrong, "", "The policy has changed"},
 		{"finds no id", nil, "_mta-sts", []string{`_mta-sts.example.org. 60 IN TXT "v=STSv1;"`}, MTASTS, Wrong, "", "no id"},
 		{"finds a policy of somebody else", func(f *Facts) { f.STS = "off" }, "", nil, MTASTS, Fine, "", "tls.mta_sts is off"},
+		{"sees that an enforced policy would stop mail", certified("mta-sts.example.org"), "", nil, MTASTS, Wrong, "", "No certificate of an authority for mail.example.org"},
+		{"takes an enforced policy with a certificate", certified("mail.example.org", "*.example.org"), "_mta-sts", []string{`_mta-sts.example.org. 60 IN TXT "v=STSv1; id=` + enforced() + `"`}, MTASTS, Right, "", ""},
 		{"misses TLS reports", nil, "_smtp._tls", nil, TLSRPT, Missing, "v=TLSRPTv1; rua=mailto:postmaster@example.org", "Add it."},
 		{"finds TLS reports that go nowhere", nil, "_smtp._tls", []string{`_smtp._tls.example.org. 60 IN TXT "v=TLSRPTv1"`}, TLSRPT, Wrong, "", "where reports go"},
 		{"takes an address for an alias", nil, "autoconfig", []string{"autoconfig.example.org. 60 IN A 192.0.2.1"}, Autoconfig, Right, "192.0.2.1", ""},
@@ -235,6 +237,37 @@ func TestJudge(t *testing.T) {
 func source(ip string) func(*Facts) {
 	return func(f *Facts) {
 		f.Sources, f.AllChosen = []Source{{IP: netip.MustParseAddr(ip)}}, true
+	}
+}
+
+// certified has the policy enforced, with certificates for some names.
+func certified(names ...string) func(*Facts) {
+	return func(f *Facts) { f.STS, f.Certificates, f.Certified = "enforce", true, names }
+}
+
+func enforced() string {
+	p, _ := Server{Hostname: "mail.example.org", STS: "enforce"}.Policy()
+	return p.ID()
+}
+
+func TestPolicyHost(t *testing.T) {
+	for _, test := range []struct {
+		change func(*Facts)
+		state  State
+	}{
+		{func(*Facts) {}, Right},
+		{certified(), Fine},
+		{certified("mail.example.org"), Fine},
+		{certified("mta-sts.example.org"), Right},
+		{certified("*.example.org"), Right},
+	} {
+		f := facts()
+		test.change(&f)
+		for _, rec := range report(t, f, good()...).Records {
+			if rec.Name == "mta-sts.example.org" && rec.State != test.state {
+				t.Errorf("with certificates for %q it is %s: %s", f.Certified, rec.State, rec.Do)
+			}
+		}
 	}
 }
 
