@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -77,13 +78,22 @@ func TestFailedChangeCountsNothing(t *testing.T) {
 	again := submission(s, ids[0], 7)
 	again.ID = first.ID
 	done := make(chan error, 3)
-	held := make(chan struct{})
-	go func() { done <- s.write(t.Context(), 0, func(*tx) error { <-held; return nil }) }()
+	begun, held := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(held) })
+	defer release()
+	go func() {
+		done <- s.write(t.Context(), 0, func(*tx) error {
+			close(begun)
+			<-held
+			return nil
+		})
+	}()
+	<-begun
 	for _, a := range []store.Acceptance{again, submission(s, ids[1], 2)} {
 		go func() { done <- s.Accept(t.Context(), a) }()
 	}
 	eventually(t, "both wait", func() bool { return len(s.writer.waiting) == 2 })
-	close(held)
+	release()
 	failed := 0
 	for range 3 {
 		if err := <-done; err != nil {
