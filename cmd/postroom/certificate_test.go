@@ -1,11 +1,15 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -218,6 +222,49 @@ func TestWorries(t *testing.T) {
 	want := []store.Concern{{Key: "certificate mta-sts.example.org", Text: "There is no certificate for mta-sts.example.org: no answer.", Cure: certificatePage}}
 	if diff := cmp.Diff(want, worries(list, ours, now)); diff != "" {
 		t.Errorf("want (-), got (+):\n%s", diff)
+	}
+}
+
+// A concernBook keeps concerns in memory.
+type concernBook map[string]store.Concern
+
+func (b concernBook) Raise(_ context.Context, c store.Concern) error {
+	b[c.Key] = c
+	return nil
+}
+
+func (b concernBook) Clear(_ context.Context, key string) error {
+	delete(b, key)
+	return nil
+}
+
+func (b concernBook) Concerns(context.Context) ([]store.Concern, error) {
+	return slices.Collect(maps.Values(b)), nil
+}
+
+func TestNoteConcerns(t *testing.T) {
+	var log bytes.Buffer
+	book := concernBook{"blocklist bl.example": {Key: "blocklist bl.example"}, "certificate gone.example.org": {Key: "certificate gone.example.org"}}
+	note := func(text string) string {
+		t.Helper()
+		log.Reset()
+		now := []store.Concern{{Key: "certificate mail.example.org", Text: text}}
+		if err := noteConcerns(t.Context(), book, now, slog.New(slog.NewTextHandler(&log, nil))); err != nil {
+			t.Fatal(err)
+		}
+		return log.String()
+	}
+	if got := note("13 days"); strings.Count(got, "\n") != 2 || !strings.Contains(got, "13 days") || !strings.Contains(got, "gone.example.org") {
+		t.Errorf("at first logs %s", got)
+	}
+	if got := slices.Sorted(maps.Keys(book)); !slices.Equal(got, []string{"blocklist bl.example", "certificate mail.example.org"}) {
+		t.Errorf("keeps %v", got)
+	}
+	if got := note("13 days"); got != "" {
+		t.Errorf("again logs %s", got)
+	}
+	if got := note("12 days"); !strings.Contains(got, "12 days") || book["certificate mail.example.org"].Text != "12 days" {
+		t.Errorf("next day logs %s, keeps %v", got, book)
 	}
 }
 

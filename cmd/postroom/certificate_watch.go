@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -63,29 +64,35 @@ func (sv *server) acmeClient() *acmeClient {
 // noteConcerns tells the admin what is wrong with the certificates, and takes back
 // what isn't any more.
 func (sv *server) noteConcerns(ctx context.Context) {
-	if err := noteConcerns(ctx, sv.store, worries(sv.certs.status(), sv.conf.Load().certificateName(), sv.certs.now())); err != nil && ctx.Err() == nil {
+	now := worries(sv.certs.status(), sv.conf.Load().certificateName(), sv.certs.now())
+	if err := noteConcerns(ctx, sv.store, now, sv.log); err != nil && ctx.Err() == nil {
 		sv.log.Error("cannot note what is wrong with the certificates", "err", err)
 	}
 }
 
-func noteConcerns(ctx context.Context, c concerns, now []store.Concern) error {
-	for _, w := range now {
-		if err := c.Raise(ctx, w); err != nil {
-			return err
-		}
-	}
+func noteConcerns(ctx context.Context, c concerns, now []store.Concern, log *slog.Logger) error {
 	before, err := c.Concerns(ctx)
 	if err != nil {
 		return err
 	}
+	for _, w := range now {
+		told := slices.ContainsFunc(before, func(old store.Concern) bool { return old.Key == w.Key && old.Text == w.Text })
+		if !told { // with the days that are left it changes once a day
+			log.Warn("something for the admin to know", "concern", w.Key, "text", w.Text)
+		}
+		if err := c.Raise(ctx, w); err != nil {
+			return err
+		}
+	}
 	for _, old := range before {
-		over := !slices.ContainsFunc(now, func(w store.Concern) bool { return w.Key == old.Key })
-		if !over || !strings.HasPrefix(old.Key, concernPrefix) {
+		still := slices.ContainsFunc(now, func(w store.Concern) bool { return w.Key == old.Key })
+		if still || !strings.HasPrefix(old.Key, concernPrefix) {
 			continue
 		}
 		if err := c.Clear(ctx, old.Key); err != nil {
 			return err
 		}
+		log.Info("a concern is over", "concern", old.Key)
 	}
 	return nil
 }

@@ -219,6 +219,7 @@ func TestStartMistakes(t *testing.T) {
 		want []string
 	}{
 		{"names a port that is in use", append(anyPorts(), "POSTROOM_LISTEN_POP3=127.0.0.1:"+taken), nil, []string{"listen.pop3", "port " + taken, "in use"}},
+		{"names a port of the web that is in use", append(anyPorts(), "POSTROOM_LISTEN_HTTPS=127.0.0.1:"+taken), nil, []string{"listen.https", "port " + taken, "in use"}},
 		{"names an address that isn't ours", append(anyPorts(), "POSTROOM_LISTEN_SMTP=192.0.2.1:2525"), nil, []string{"listen.smtp", "192.0.2.1", "2525"}},
 		{"names a variable of the wrong type", append(anyPorts(), "POSTROOM_SMTP_MAX_RECIPIENTS=many"), nil, []string{"smtp.max_recipients"}},
 		{"names a file that isn't there", anyPorts(), []string{"--config", "nowhere.toml"}, []string{"nowhere.toml"}},
