@@ -88,7 +88,10 @@ func zoneServer(conf *Config, listening func(service string) []string) zone.Serv
 		return s
 	}
 	s.Sending = sendingAddresses()
-	s.Addresses = listeningAddresses(listening("smtp"), s.Sending)
+	var everywhere bool
+	if s.Addresses, everywhere = listeningAddresses(listening("smtp")); everywhere {
+		s.Addresses, s.Own = s.Sending, ownAddresses()
+	}
 	return s
 }
 
@@ -101,18 +104,32 @@ func firstPort(addrs []string) int {
 	return port
 }
 
-// listeningAddresses returns the public ones of the addresses that are listened on;
-// if that is every one, those that the system sends from.
-func listeningAddresses(addrs []string, sending []netip.Addr) []netip.Addr {
-	var list []netip.Addr
+// listeningAddresses returns those of the addresses that are listened on which others
+// may reach; everywhere says that it is all that the machine has.
+func listeningAddresses(addrs []string) (list []netip.Addr, everywhere bool) {
 	for _, addr := range addrs {
 		host, _, _ := net.SplitHostPort(addr)
 		ip, err := netip.ParseAddr(host)
 		if host == "" || err == nil && ip.IsUnspecified() {
-			return sending
+			return nil, true
 		}
 		if ip = ip.Unmap(); err == nil && isReachable(ip) && !slices.Contains(list, ip) {
 			list = append(list, ip)
+		}
+	}
+	return list, false
+}
+
+// ownAddresses returns the addresses of the machine that others may reach.
+func ownAddresses() []netip.Addr {
+	found, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	var list []netip.Addr
+	for _, addr := range found {
+		if p, err := netip.ParsePrefix(addr.String()); err == nil && isReachable(p.Addr().Unmap()) {
+			list = append(list, p.Addr().Unmap())
 		}
 	}
 	return list

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,15 +19,18 @@ import (
 )
 
 func TestListeningAddresses(t *testing.T) {
-	sending := []netip.Addr{netip.MustParseAddr("192.0.2.1")}
 	for addrs, want := range map[string]string{
-		"0.0.0.0:25": "192.0.2.1", ":25": "192.0.2.1", "[::]:25": "192.0.2.1",
+		"0.0.0.0:25": "everywhere", ":25": "everywhere", "127.0.0.1:25 [::]:25": "everywhere",
 		"1.1.1.1:25 [2620:fe::9]:25 1.1.1.1:2525 127.0.0.1:25":   "1.1.1.1 2620:fe::9",
 		"127.0.0.1:25 10.0.0.1:25 192.0.2.1:25 [2001:db8::1]:25": "", "": "",
 	} {
 		var got []string
-		for _, ip := range listeningAddresses(strings.Fields(addrs), sending) {
+		list, everywhere := listeningAddresses(strings.Fields(addrs))
+		for _, ip := range list {
 			got = append(got, ip.String())
+		}
+		if everywhere {
+			got = append(got, "everywhere")
 		}
 		if strings.Join(got, " ") != want {
 			t.Errorf("%q: %v, want %s", addrs, got, want)
@@ -45,7 +47,7 @@ func TestZoneServer(t *testing.T) {
 		s.Ports != (zone.Ports{SMTP: 25, Submission: 587, Submissions: 465, POP3S: 995}) {
 		t.Errorf("%+v", s)
 	}
-	for _, ip := range s.Sending {
+	for _, ip := range slices.Concat(s.Sending, s.Own) {
 		if !isReachable(ip) {
 			t.Errorf("mail leaves from %s", ip)
 		}

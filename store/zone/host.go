@@ -42,10 +42,19 @@ func (j *judge) hostname() []Record {
 		r := address(j.Hostname, ip, why)
 		r.Found = texts(sameKind(found.List, ip))
 		r.judgeAddress(found, ip)
+		if own := meeting(sameKind(found.List, ip), j.Own); r.State == Wrong && len(own) > 0 {
+			r.keep(Right, own[0].String(), "")
+		}
 		list = append(list, r)
 	}
 	if len(list) == 0 {
 		list = append(list, j.unknownAddress(found, why))
+	}
+	others := slices.DeleteFunc(slices.Clone(found.List), func(ip netip.Addr) bool {
+		return slices.Contains(j.Addresses, ip) || slices.Contains(j.Own, ip)
+	})
+	if len(others) > 0 && list[0].State == Right && len(j.Addresses) > 0 {
+		list[0].be(Fine, "The name also leads to %s, which this server doesn't know as its own: mail that goes there is lost unless it is.", and(texts(others)))
 	}
 	if alias := j.found.CNAME[j.Hostname].List; len(alias) > 0 && list[0].State != Unknown {
 		list[0].be(Wrong, "%s is an alias (CNAME) of %s, and an MX record must not lead to one (RFC 2181 section 10.3): give it an address instead.", j.Hostname, alias[0])
@@ -103,6 +112,11 @@ func sameKind(list []netip.Addr, ip netip.Addr) []netip.Addr {
 		}
 	}
 	return same
+}
+
+// meeting returns those of some addresses that are among others.
+func meeting(list, others []netip.Addr) []netip.Addr {
+	return slices.DeleteFunc(slices.Clone(list), func(ip netip.Addr) bool { return !slices.Contains(others, ip) })
 }
 
 func isPublic(ip netip.Addr) bool { return ip.IsGlobalUnicast() && !ip.IsPrivate() }

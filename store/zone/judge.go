@@ -116,14 +116,9 @@ func and(words []string) string {
 	}
 }
 
-// meet reports whether two lists of addresses have one in common.
-func meet(a, b []netip.Addr) bool {
-	return slices.ContainsFunc(a, func(ip netip.Addr) bool { return slices.Contains(b, ip) })
-}
-
 // leadsHere reports whether a name's addresses are those of this server, as far as
 // the DNS or the server itself knows them.
 func (j *judge) leadsHere(name string) bool {
 	list := j.found.IP[name].List
-	return meet(list, j.found.IP[j.Hostname].List) || meet(list, j.Addresses)
+	return len(meeting(list, slices.Concat(j.found.IP[j.Hostname].List, j.Addresses, j.Own))) > 0
 }

@@ -65,8 +65,12 @@ func (j *judge) spfOf(w spfWanted, level Level, why string) Record {
 // newSPF returns the record for a name that has none yet.
 func (j *judge) newSPF(w spfWanted) string {
 	terms := []string{"v=spf1", w.base}
+	host := j.found.IP[j.Hostname].List
+	if len(host) == 0 {
+		host = j.Addresses
+	}
 	for _, ip := range w.ips {
-		covered := slices.Contains(j.Addresses, ip) || slices.Contains(j.found.IP[j.Hostname].List, ip)
+		covered := slices.Contains(host, ip)
 		if w.base == "a" && w.domain != j.Hostname {
 			covered = true // a source's name leads to its address
 		}

@@ -13,6 +13,7 @@ type Server struct {
 	// doesn't know its own: then they are empty, and what the DNS says is believed.
 	Addresses []netip.Addr
 	Sending   []netip.Addr
+	Own       []netip.Addr // others at which it is reached too, if its name leads there
 	Ports     Ports
 	Signs     bool   // what leaves is signed with DKIM
 	STS       string // the mode of the MTA-STS policies: "testing", "enforce"; else there are none

@@ -150,7 +150,9 @@ func TestJudge(t *testing.T) {
 		{"misses the MX", nil, "example.org. 60 IN MX", []string{"example.org. 60 IN A 192.0.2.99"}, MX, Missing, "10 mail.example.org.", "Add it."},
 
 		{"finds another address", nil, "mail.example.org. 60 IN A 192", []string{"mail.example.org. 60 IN A 192.0.2.9"}, Host, Wrong, "192.0.2.1", "leads to 192.0.2.9"},
-		{"finds one more address", nil, "", []string{"mail.example.org. 60 IN A 192.0.2.9"}, Host, Right, "192.0.2.1", ""},
+		{"finds one more address", nil, "", []string{"mail.example.org. 60 IN A 192.0.2.9"}, Host, Fine, "192.0.2.1", "also leads to 192.0.2.9,"},
+		{"finds an IPv6 address that it doesn't have", func(f *Facts) { f.Addresses = f.Addresses[:1] }, "", nil, Host, Fine, "192.0.2.1", "also leads to 2001:db8::1,"},
+		{"takes another address of its own", func(f *Facts) { f.Own = []netip.Addr{netip.MustParseAddr("192.0.2.9")} }, "mail.example.org. 60 IN A 192", []string{"mail.example.org. 60 IN A 192.0.2.9"}, Host, Right, "192.0.2.9", ""},
 		{"finds an alias", nil, "mail.example.org. 60 IN A", []string{"mail.example.org. 60 IN CNAME www.example.org.", "www.example.org. 60 IN A 192.0.2.1"}, Host, Wrong, "", "must not lead to one"},
 		{"has no full name", func(f *Facts) { f.Hostname = "localhost" }, "", nil, Host, Wrong, "", "set hostname"},
 		{"believes the DNS behind a router", func(f *Facts) { f.Addresses, f.Sending = nil, nil }, "", nil, Host, Right, "192.0.2.1", "its own ones are private"},
@@ -159,6 +161,7 @@ func TestJudge(t *testing.T) {
 
 		{"misses SPF", nil, `example.org. 60 IN TXT "v=spf1`, nil, SPF, Missing, "v=spf1 mx ~all", "Add it."},
 		{"names addresses that the name hasn't", source("192.0.2.7"), `example.org. 60 IN TXT "v=spf1`, nil, SPF, Missing, "v=spf1 mx ip4:192.0.2.7 ~all", "Add it."},
+		{"names the address that it sends from", func(f *Facts) { f.Own = []netip.Addr{netip.MustParseAddr("192.0.2.9")} }, `mail.example.org. 60 IN A 192|example.org. 60 IN TXT "v=spf1`, []string{"mail.example.org. 60 IN A 192.0.2.9"}, SPF, Missing, "v=spf1 mx ip4:192.0.2.1 ~all", "Add it."},
 		{"adds to the record that is there", source("192.0.2.7"), `example.org. 60 IN TXT "v=spf1`, []string{`example.org. 60 IN TXT "v=spf1 include:spf.far.net mx -all"`, `spf.far.net. 60 IN TXT "v=spf1 ip4:198.51.100.0/24 -all"`}, SPF, Wrong, "v=spf1 ip4:192.0.2.7 include:spf.far.net mx -all", "gets the result fail"},
 		{"takes what an include lets pass", source("198.51.100.7"), `example.org. 60 IN TXT "v=spf1`, []string{`example.org. 60 IN TXT "v=spf1 include:spf.far.net -all"`, `spf.far.net. 60 IN TXT "v=spf1 ip4:198.51.100.0/24 -all"`}, SPF, Right, "v=spf1 include:spf.far.net -all", ""},
 		{"makes one of two records", nil, "", []string{`example.org. 60 IN TXT "v=spf1 ip4:198.51.100.1 -all"`}, SPF, Wrong, "v=spf1 ip4:192.0.2.1 ip6:2001:db8::1 mx ip4:198.51.100.1 -all", "2 SPF records"},
