@@ -67,7 +67,7 @@ func (c *checker) rehearsed(noted *rehearsal, explained *policy.Explanation) *sm
 		Mail:     noted,
 		Rules:    mailChecks(conf, c.store, c.network().names, &policy.ListHealth{}),
 		Limits:   smtpd.Limits{MessageBytes: conf.SMTP.MaxMessageSize, Recipients: conf.SMTP.MaxRecipients},
-		Log:      c.log,
+		Log:      c.log.With("service", "check"),
 	}
 	explain := policy.Check[*policy.Message]{Name: "explain", Judge: func(_ context.Context, _ policy.Client, m *policy.Message) (policy.Verdict, error) {
 		m.Explain = explained

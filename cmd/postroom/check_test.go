@@ -49,7 +49,10 @@ func checkSite(t *testing.T) *site {
 		"POSTROOM_INBOUND_DMARC=enforce", "POSTROOM_INBOUND_OWN_DOMAINS=enforce", "POSTROOM_INBOUND_BLOCKLISTS=bl.test",
 		"POSTROOM_INBOUND_DOMAIN_BLOCKLISTS=dbl.test", "POSTROOM_SMTP_MAX_MESSAGE_SIZE=100kB")
 	for _, args := range [][]string{
-		{"block", "add", "evil.test", "--note", "junk"}, {"block", "add", "127.0.0.66"}, {"allow", "add", "friend@strict.test"},
+		{"block", "add", "evil.test", "--note", "junk"},
+		{"block", "add", "127.0.0.66"},
+		{"allow", "add", "friend@strict.test"},
+		{"device", "add", "127.0.0.50", "alice@judge.test"},
 	} {
 		if _, err := s.Command(t.Context(), "", args...); err != nil {
 			t.Fatal(err)
@@ -82,6 +85,8 @@ func checkedMails() map[string]admin.CheckRequest {
 		"is from a blocked domain":    from("127.0.0.8", "eve@evil.test", "eve@evil.test"),
 		"is from a blocked network":   from("127.0.0.66", "blocked@far.test", "blocked@far.test"),
 		"is allowed":                  from("127.0.0.9", "friend@strict.test", "friend@strict.test"),
+		"is a device's":               from("127.0.0.50", "alice@judge.test", "alice@judge.test"),
+		"is a device's in vain":       from("127.0.0.50", "device@far.test", "device@far.test"),
 		"has two authors":             with("two@far.test", "From: two@far.test\r\nFrom: ceo@strict.test\r\n\r\nx\r\n"),
 		"has no author":               with("none@far.test", "Subject: x\r\n\r\nx\r\n"),
 		"isn't ASCII":                 with("eight@far.test", "From: Bücher <eight@far.test>\r\n\r\nGrüße\r\n"),
@@ -101,7 +106,10 @@ func TestCheckMessageIsWhatHappens(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			said, status := s.checkMessage(t, r)
 			reply := s.bring(t, r, alice)
-			short, id, accepted := strings.Cut(reply, " as ")
+			short, id, accepted := strings.Cut(reply, " accepted as ")
+			if accepted {
+				short += " accepted"
+			}
 			if said.Reply != short || said.Taken != accepted || (status == 0) != accepted {
 				t.Errorf("check says %q, %t, exit status %d; SMTP says %q", said.Reply, said.Taken, status, reply)
 			}

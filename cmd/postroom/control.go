@@ -18,8 +18,8 @@ import (
 const socketName = "control.sock"
 
 // maxRequest bounds the body of one request to the control socket, in octets. The
-// longest is the list of a backup domain's recipients.
-const maxRequest = 64 << 20
+// longest is a message that is to be checked, in base64.
+const maxRequest = 96 << 20
 
 // handle makes an operation callable as POST /name, with its request and its
 // result in JSON.

@@ -125,7 +125,7 @@ func literalOf(ip netip.Addr) string {
 }
 
 // maxCheckedMessage bounds the messages to be checked, in octets.
-const maxCheckedMessage = 100 << 20
+const maxCheckedMessage = 64 << 20
 
 // parseMessage ends every line of a message with CRLF.
 func parseMessage(r *CheckRequest) error {
