@@ -93,7 +93,9 @@ func (chain Chain[T]) Judge(ctx context.Context, client Client, step T) (Verdict
 
 func (v *Verdict) gather(next Verdict) {
 	v.Results = append(v.Results, next.Results...)
-	v.Fields = append(v.Fields, next.Fields...)
+	if !v.Allowed { // later checks only mark what they have something against
+		v.Fields = append(v.Fields, next.Fields...)
+	}
 	v.Checks = append(v.Checks, next.Checks...)
 	v.Delay = max(v.Delay, next.Delay)
 	v.Allowed = v.Allowed || next.Allowed
