@@ -58,6 +58,7 @@ func eventText(e store.Event) string {
 		}
 	}
 	add("as %s", e.Account)
+	add("device %s", e.Device)
 	add("by %s", e.Protocol)
 	add("from %s", e.Client)
 	add("(%s)", e.Helo)
