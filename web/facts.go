@@ -19,8 +19,13 @@ func factsOf(e store.Event, now time.Time) []fact {
 		add("Sent to", e.Recipient, false)
 	}
 	if whose(e) != e.Account {
-		add("Signed in as", e.Account, false)
+		if e.Device == "" {
+			add("Signed in as", e.Account, false)
+		} else {
+			add("Sent as", e.Account, false)
+		}
 	}
+	add("Device", e.Device, true)
 	add("Client", e.Client, true)
 	add("Called itself", e.Helo, true)
 	add("Protocol", strings.ToUpper(e.Protocol), false)
