@@ -86,7 +86,7 @@ func smtpKeys(c *Config) []key {
 		{"smtp.auth", switchValue{&s.Auth}, "Offer AUTH on port 25 too (after STARTTLS), for old clients."},
 		{"smtp.max_connections", countValue{&s.MaxConnections, 1, math.MaxInt32}, "Over it: 421."},
 		{"smtp.max_connections_per_address", countValue{&s.MaxConnectionsPerAddress, 1, math.MaxInt32}, "From one client address, loopback aside. Over it: 421."},
-		{"smtp.connections_per_minute", countValue{&s.ConnectionsPerMinute, 0, math.MaxInt32}, "From one client address, loopback aside; four times as many from its /24 or /64. Over it: 421. 0: any number."},
+		{"smtp.connections_per_minute", countValue{&s.ConnectionsPerMinute, 0, math.MaxInt32}, "To one of the SMTP services, from one client address, loopback aside; four times as many from its /24 or /64. Over it: 421. 0: any number."},
 		{"smtp.messages_per_minute", countValue{&s.MessagesPerMinute, 0, math.MaxInt32}, "Messages to port 25 from one client address, loopback aside; four times as many from its /24 or /64. Over it: 450. 0: any number."},
 		{"smtp.banner_delay", durationValue{p: &s.BannerDelay}, "Let clients of port 25 wait so long for our greeting, loopback aside; who speaks before it is refused (554)."},
 		{"smtp.idle_timeout", durationValue{p: &s.IdleTimeout, least: time.Second}, "No byte for so long: 421 and closed, in the middle of a message too."},
