@@ -472,19 +472,22 @@ func TestSCRAMNonsenseIsNoGuess(t *testing.T) {
 
 func TestGuardIsBounded(t *testing.T) {
 	g := NewGuard(GuardOptions{})
-	for i := range 2 * maxSources {
-		client := netip.AddrFrom16([16]byte{0x20, 1, 0xd, byte(i >> 16), byte(i >> 8), byte(i)})
-		g.failed(t.Context(), try{client: client, name: fmt.Sprint(i), password: "x"})
-		g.succeeded(try{client: client, account: store.AccountID(i + 1)})
-		for n := range 4 * (i % 4) { // one in four is blocked
-			g.failed(t.Context(), try{client: client, name: fmt.Sprint(i), password: fmt.Sprint(n)})
+	client := func(i int) netip.Addr { // each in a network of its own
+		return netip.AddrFrom16([16]byte{0x20, 1, 0xd, byte(i >> 16), byte(i >> 8), byte(i)})
+	}
+	for i := range maxSources + 100 {
+		g.failed(t.Context(), try{client: client(i), name: "x"})
+	}
+	for i := range maxBlocks + 100 {
+		for n := range maxGuesses {
+			g.failed(t.Context(), try{client: client(i), name: "x", password: fmt.Sprint(n)})
 		}
 	}
-	if len(g.sources.by) > maxSources || len(g.networks.by) > maxNetworks || len(g.known.by) > maxKnown || len(g.blocks) > maxBlocks {
-		t.Errorf("%d sources, %d networks, %d known, %d blocks", len(g.sources.by), len(g.networks.by), len(g.known.by), len(g.blocks))
+	for i := range maxKnown + 100 {
+		g.succeeded(try{client: client(i), account: 1})
 	}
-	if len(g.blocks) < maxBlocks {
-		t.Errorf("only %d blocks: the test doesn't fill them", len(g.blocks))
+	if len(g.sources.by) != maxSources || len(g.networks.by) != maxNetworks || len(g.known.by) != maxKnown || len(g.blocks) != maxBlocks {
+		t.Errorf("%d sources, %d networks, %d known, %d blocks", len(g.sources.by), len(g.networks.by), len(g.known.by), len(g.blocks))
 	}
 }
 
