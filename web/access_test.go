@@ -129,3 +129,14 @@ func TestChecksAreShown(t *testing.T) {
 	s.must(err)
 	b.get(messageURL(trails[0].ID.String())).has(t, http.StatusOK, `<span class="badge bad">listed</span>`, ">Blocklists</strong>", "in zen.blocklist.example")
 }
+
+// What a message was refused for is the same for each of its recipients.
+func TestChecksAreShownOnce(t *testing.T) {
+	other := []store.CheckResult{{Check: "spf", Result: "pass"}}
+	steps := timeline([]store.Event{{Checks: refusedChecks}, {Checks: refusedChecks}, {Checks: other}, {}}, time.Now())
+	for i, want := range []int{len(refusedChecks), 0, 1, 0} {
+		if got := len(steps[i].Checks); got != want {
+			t.Errorf("step %d shows %d checks, want %d", i, got, want)
+		}
+	}
+}

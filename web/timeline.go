@@ -1,6 +1,7 @@
 package web
 
 import (
+	"slices"
 	"time"
 
 	"postroom/store"
@@ -69,6 +70,9 @@ func timeline(events []store.Event, now time.Time) []step {
 		steps[i] = stepOf(e, now)
 		if i > 0 && e.Kind != store.Attempt && e.Reply == events[i-1].Reply { // the attempt just said it
 			steps[i].Reply = ""
+		}
+		if i > 0 && slices.Equal(e.Checks, events[i-1].Checks) { // one recipient after the other
+			steps[i].Checks = nil
 		}
 		if i == 0 || !sameDay(steps[i].At.At, steps[i-1].At.At) {
 			steps[i].Day = steps[i].At.At.Format("2 Jan 2006")
