@@ -42,16 +42,17 @@ const (
 )
 
 func (b *Blocklists) clientTrouble(ctx context.Context, zone string) string {
-	none := b.twice(ctx, listQuestion{zone: zone, name: unlistedTest})
+	switch none := b.twice(ctx, listQuestion{zone: zone, name: unlistedTest}); {
+	case none.state == isListed:
+		return "The blocklist " + zone + " has 127.0.0.1, which none may have: it has everybody, or has come to an end. Take it out of inbound.blocklists."
+	case none.state >= isUnknown:
+		return askingTrouble(none, "inbound.blocklists")
+	}
 	some := b.twice(ctx, listQuestion{zone: zone, name: listedTest})
 	if some.state == isUnlisted {
 		some = b.twice(ctx, listQuestion{zone: zone, name: listedTest6}) // one of IPv6 alone
 	}
 	switch {
-	case none.state == isListed:
-		return "The blocklist " + zone + " has 127.0.0.1, which none may have: it has everybody, or has come to an end. Take it out of inbound.blocklists."
-	case none.state >= isUnknown:
-		return askingTrouble(none, "inbound.blocklists")
 	case some.state >= isUnknown:
 		return askingTrouble(some, "inbound.blocklists")
 	case some.state == isUnlisted:
