@@ -22,26 +22,49 @@ type authors struct {
 	tooMany bool
 }
 
-// authorsOf reads them from the fields From. A field that can't be read may still
-// show a domain to whoever reads the mail: it is looked for.
+// authorsOf reads them from the fields From. Many a field can't be read whose author
+// is plain to see all the same: that one is taken. Where it isn't, whatever domain
+// the field may show to somebody counts.
 func authorsOf(m *Message) (found authors) {
 	for _, address := range m.From {
 		found.add(address.Domain)
 	}
+	if m.FromFields > 0 && len(m.From) == 0 {
+		found.addUnread(valuesOfFrom(m.Header))
+	}
 	switch {
 	case m.FromFields > 1:
 		found.problem = "it has more than one field From"
-	case m.FromFields == 1 && len(m.From) == 0:
+	case m.FromFields == 1 && len(found.domains) == 0:
 		found.problem = "its field From can't be read"
 	case len(found.domains) > 1:
 		found.problem = "its field From names more than one domain"
 	}
-	if m.FromFields > 0 && len(m.From) == 0 {
-		for _, domain := range domainsIn(m.Header) {
+	return found
+}
+
+func (found *authors) addUnread(values [][]byte) {
+	if len(values) == 1 {
+		if domain, ok := soleAuthor(values[0]); ok {
 			found.add(domain)
+			return
 		}
 	}
-	return found
+	for _, value := range values {
+		found.addAll(value)
+	}
+}
+
+// soleAuthor returns the domain of the one address in angle brackets. What stands
+// before it is a name, unless that could be a list with another address.
+func soleAuthor(value []byte) (domain string, ok bool) {
+	before, rest, opened := bytes.Cut(value, []byte("<"))
+	inner, after, closed := bytes.Cut(rest, []byte(">"))
+	if !opened || !closed || bytes.ContainsAny(after, "@<") || bytes.ContainsRune(before, '@') && bytes.ContainsAny(before, ",;:") {
+		return "", false
+	}
+	address, err := mail.ParseAddress(string(bytes.TrimSpace(inner)))
+	return address.Domain, err == nil
 }
 
 func (found *authors) add(domain string) {
@@ -55,28 +78,31 @@ func (found *authors) add(domain string) {
 	}
 }
 
-// domainsIn returns whatever follows an @ in the fields From.
-func domainsIn(header []byte) (list []string) {
-	for rest := header; len(rest) > 0 && len(list) <= maxFromDomains; {
-		end := fieldEnd(rest)
-		raw := rest[:end]
-		rest = rest[end:]
-		name, value, _ := bytes.Cut(raw, []byte(":"))
-		if !bytes.EqualFold(bytes.TrimRight(name, " \t"), []byte("from")) {
-			continue
+// addAll adds whatever follows an @.
+func (found *authors) addAll(value []byte) {
+	for !found.tooMany {
+		_, after, ok := bytes.Cut(value, []byte("@"))
+		if !ok {
+			return
 		}
-		for len(list) <= maxFromDomains {
-			_, after, ok := bytes.Cut(value, []byte("@"))
-			if !ok {
-				break
-			}
-			n := bytes.IndexFunc(after, endsDomain)
-			if n < 0 {
-				n = len(after)
-			}
-			list = append(list, string(bytes.Trim(after[:n], ".")))
-			value = after
+		n := bytes.IndexFunc(after, endsDomain)
+		if n < 0 {
+			n = len(after)
 		}
+		found.add(string(bytes.Trim(after[:n], ".")))
+		value = after
+	}
+}
+
+// valuesOfFrom returns the values of the fields From.
+func valuesOfFrom(header []byte) (list [][]byte) {
+	for len(header) > 0 {
+		end := fieldEnd(header)
+		name, value, _ := bytes.Cut(header[:end], []byte(":"))
+		if bytes.EqualFold(bytes.TrimRight(name, " \t"), []byte("from")) {
+			list = append(list, value)
+		}
+		header = header[end:]
 	}
 	return list
 }

@@ -146,7 +146,12 @@ func TestAuthentication(t *testing.T) {
 		{"takes two authors of one domain", "s@sent.test", "s@sent.test, t@sent.test", full, "", 0, "", "dmarc=pass", false},
 		{"refuses two fields", "s@sent.test", "s@sent.test\r\nFrom: s@sent.test", full, "", 550, "one field From", "dmarc=permerror", false},
 		{"takes two fields if only to mark", "s@sent.test", "s@sent.test\r\nFrom: s@sent.test", mark, "", 0, "", "dmarc=permerror", false},
-		{"sees the domain in a field that can't be read", "s@sent.test", "<s@reject.test", full, "", 550, "one author", "dmarc=permerror", false},
+		{"sees the domain in a field that can't be read", "s@sent.test", "<s@reject.test", full, "", 550, "isn't proven to be from reject.test", "dmarc=fail", false},
+		{"sees the author in one that is badly written", "s@sent.test", "Sent, Inc. [x] <s@sent.test>", full, "", 0, "", "dmarc=pass", false},
+		{"takes an address for a name", "s@sent.test", "x@reject.test <s@sent.test>", full, "", 0, "", "dmarc=pass", false},
+		{"takes none for a name that could be an author", "s@sent.test", "x@reject.test, [] <s@sent.test>", full, "", 550, "one author", "dmarc=permerror", false},
+		{"takes no second address for a comment", "s@sent.test", "[] <s@sent.test> <x@reject.test>", full, "", 550, "one author", "dmarc=permerror", false},
+		{"isn't tired by many addresses of one domain", "s@sent.test", strings.Repeat("[] s@sent.test,", 50) + "x@reject.test", full, "", 550, "one author", "dmarc=permerror", false},
 		{"takes a field that names nobody", "s@sent.test", "nobody", full, "", 0, "", "dmarc=permerror", false},
 		{"refuses a crowd", "s@sent.test", crowd(11), full, "", 550, "too many domains", "dmarc=permerror", false},
 
