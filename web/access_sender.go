@@ -26,7 +26,7 @@ type senderChoice struct {
 	Chosen     bool
 }
 
-// confirmSender shows the form; what it sends is taken by addAccess.
+// showSender shows the form; what it sends is taken by addAccess.
 func (p *pages) showSender(v *visit) error {
 	trail, err := p.trail(v, v.r.PathValue("id"))
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"postroom/store/admin"
 )
 
-// limits are those of the configuration, as the store has them.
+// recipientsOut submits n messages for two recipients elsewhere.
 func (s *site) recipientsOut(from string, n int) {
 	s.t.Helper()
 	for range n {
