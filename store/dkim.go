@@ -14,7 +14,7 @@ type DKIMKey struct {
 	Domain    string // a local one
 	Selector  string
 	Algorithm string    // "rsa" or "ed25519", the k= of its record
-	Private   []byte    // PKCS #8; never shown
+	Private   []byte    `json:"-"` // PKCS #8; never shown
 	Created   time.Time // its record should be in the DNS from then on
 	Since     time.Time // it signs from then on; zero: not decided
 	Until     time.Time // it signs no more, its record stays for what is on its way; zero: it is in use
