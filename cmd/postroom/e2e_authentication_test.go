@@ -9,6 +9,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -135,6 +137,33 @@ func TestNoDNSNeverFailsOpen(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSlowDNSDelaysNobodyElse: while much mail waits for the DNS, that of others
+// goes through.
+func TestSlowDNSDelaysNobodyElse(t *testing.T) {
+	s := startSite(t, defaultChecks(brokenNames(t, func([]byte) []byte { return nil }))...)
+	var waiting sync.WaitGroup
+	var answered atomic.Int32
+	for i := range 20 {
+		waiting.Go(func() {
+			from := fmt.Sprintf("s@host%d.test", i)
+			_, err := sendVia(t.Context(), s.SMTP, "", from, "alice@judge.test", []byte("From: "+from+"\r\n\r\nHello\r\n"))
+			if refusal, ok := err.(*bench.SMTPError); !ok || refusal.Code != 451 {
+				t.Errorf("mail of which nothing is known: %v", err)
+			}
+			answered.Add(1)
+		})
+	}
+	for range 20 {
+		if _, err := sendVia(t.Context(), s.Submission, "bob@judge.test", "bob@judge.test", "alice@judge.test", plainLetter("bob@judge.test", "alice@judge.test")); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := answered.Load(); n > 0 {
+		t.Errorf("%d of the others had waited long enough by then", n)
+	}
+	waiting.Wait()
 }
 
 // brokenNames is a name server that answers with what answer makes of a question.

@@ -26,11 +26,13 @@ func TestExamine(t *testing.T) {
 	}{
 		{
 			"follows SPF", func(ctx context.Context) Examination { return a.ExamineSPF(ctx, testClient, failing) },
-			"spf=fail", 550, []string{"SPF: record of fail.test: v=spf1 ip4:192.0.2.99 -all exp=why.fail.test", "SPF: fail.test: ip4:192.0.2.99 doesn't match", "SPF: fail.test: -all matches: fail"},
+			"spf=fail", 550,
+			[]string{"SPF: record of fail.test: v=spf1 ip4:192.0.2.99 -all exp=why.fail.test", "SPF: fail.test: ip4:192.0.2.99 doesn't match", "SPF: fail.test: -all matches: fail"},
 		},
 		{
 			"asks about the client for the null sender", func(ctx context.Context) Examination { return a.ExamineSPF(ctx, testClient, mail.Address{}) },
-			"spf=pass", 0, []string{"SPF: record of client.test: v=spf1 ip4:192.0.2.1 -all"},
+			"spf=pass", 0,
+			[]string{"SPF: record of client.test: v=spf1 ip4:192.0.2.1 -all"},
 		},
 		{
 			"says that there is nobody to ask about", func(ctx context.Context) Examination {
@@ -40,11 +42,13 @@ func TestExamine(t *testing.T) {
 		},
 		{
 			"follows DKIM", func(ctx context.Context) Examination { return a.ExamineDKIM(ctx, letter("", signed)) },
-			"dkim=pass", 0, []string{"DKIM: k._domainkey.reject.test: v=DKIM1; k=ed25519; p="},
+			"dkim=pass", 0,
+			[]string{"DKIM: k._domainkey.reject.test: v=DKIM1; k=ed25519; p="},
 		},
 		{
 			"follows DMARC", func(ctx context.Context) Examination { return a.ExamineDMARC(ctx, "gone.below.test") },
-			"dmarc=reject", 0, []string{"DMARC: _dmarc.gone.below.test: no record", "DMARC: _dmarc.below.test: v=DMARC1;", "DMARC: gone.below.test doesn't exist", "DMARC: gone.below.test belongs to the organization below.test"},
+			"dmarc=reject", 0,
+			[]string{"DMARC: _dmarc.gone.below.test: no record", "DMARC: _dmarc.below.test: v=DMARC1;", "DMARC: gone.below.test doesn't exist", "DMARC: gone.below.test belongs to the organization below.test"},
 		},
 		{
 			"says that there is no policy", func(ctx context.Context) Examination { return a.ExamineDMARC(ctx, "unknown.test") },
@@ -58,7 +62,8 @@ func TestExamine(t *testing.T) {
 			"judges a whole message", func(ctx context.Context) Examination {
 				return rules.Examine(ctx, testClient, letter("s@lists.test", signed+"PS\r\n"))
 			},
-			"spf=pass dkim=fail dmarc=fail", 550, []string{"DMARC: _dmarc.reject.test: v=DMARC1; p=reject"},
+			"spf=pass dkim=fail dmarc=fail", 550,
+			[]string{"DMARC: _dmarc.reject.test: v=DMARC1; p=reject"},
 		},
 		{
 			"judges a message that would be marked", func(ctx context.Context) Examination {
