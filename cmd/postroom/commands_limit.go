@@ -33,6 +33,9 @@ func (*limitSet) Help() string {
 
 // Run sets limits.
 func (c *limitSet) Run(ctx context.Context, s *shell) error {
+	if c.MessagesPerHour+c.MessagesPerDay+c.RecipientsPerHour+c.RecipientsPerDay == "" {
+		return usagef("say which limit: --messages-per-hour, --messages-per-day, --recipients-per-hour or --recipients-per-day")
+	}
 	l, err := ask[admin.Limits](ctx, s, "limit/set", admin.SetLimit{
 		Name: c.Name, MessagesPerHour: c.MessagesPerHour, MessagesPerDay: c.MessagesPerDay,
 		RecipientsPerHour: c.RecipientsPerHour, RecipientsPerDay: c.RecipientsPerDay,

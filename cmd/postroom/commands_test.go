@@ -202,7 +202,7 @@ func TestCommandFailures(t *testing.T) {
 		{statusUsage, "domain add", "name"},
 		{statusUsage, "frobnicate", "unexpected argument frobnicate"},
 		{statusUsage, "domain list --xml", "unknown flag --xml"},
-		{statusUsage, "limit show", "unexpected argument limit"},
+		{statusUsage, "limit set alice@example.org", "--messages-per-hour"},
 		{statusUsage, "domain list --config nowhere.toml", "nowhere.toml: no such file or directory"},
 	} {
 		if got := p.fails(test.status, "", strings.Fields(test.args)...); !strings.Contains(got, test.want) {
