@@ -100,19 +100,24 @@ func newBodyHasher(f form) *bodyHasher {
 	return &bodyHasher{form: f, hash: sha256.New(), out: make([]byte, 0, 1024)}
 }
 
-// write takes the next piece of the body.
+// write takes the next piece of the body. Each octet is looked at a few times at
+// most, whatever the body is made of.
 func (h *bodyHasher) write(b []byte) {
+	whole := true // lines may follow that stay as they are
 	for len(b) > 0 {
-		if n := h.lines(b); n > 0 && !h.cr {
-			h.text(b[:n-2])
-			h.ends, b = 1, b[n:]
-			continue
+		if whole && !h.cr {
+			whole = false
+			if n := h.lines(b); n > 0 {
+				h.text(b[:n-2])
+				h.ends, b = 1, b[n:]
+				continue
+			}
 		}
 		if h.cr {
 			h.cr = false
 			if b[0] == '\n' {
 				h.ends, h.blank = h.ends+1, false
-				b = b[1:]
+				b, whole = b[1:], true
 				continue
 			}
 			h.text([]byte{'\r'})
@@ -152,25 +157,24 @@ func (h *bodyHasher) lines(b []byte) (n int) {
 // plain returns how many octets at the front of b stay as they are: up to a line's
 // end, or to white space that isn't a single blank between others.
 func (h *bodyHasher) plain(b []byte) int {
-	end := bytes.IndexByte(b, '\r')
-	if end < 0 {
-		end = len(b)
-	}
 	if !h.relaxed {
-		return end
+		if end := bytes.IndexByte(b, '\r'); end >= 0 {
+			return end
+		}
+		return len(b)
 	}
-	for i := 0; i < end; i++ {
+	for i := 0; i < len(b); i++ {
 		switch b[i] {
 		case ' ':
-			if i > 0 && i+1 < end && b[i+1] != ' ' && b[i+1] != '\t' {
+			if i > 0 && i+1 < len(b) && !isSpace(b[i+1]) {
 				continue
 			}
 			return i
-		case '\t':
+		case '\t', '\r':
 			return i
 		}
 	}
-	return end
+	return len(b)
 }
 
 // text writes octets that aren't white space at a line's end, after what has waited
