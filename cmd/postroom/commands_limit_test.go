@@ -57,7 +57,7 @@ func testLimitCommands(t *testing.T, p *place) {
 		status     int
 		args, want string
 	}{
-		{statusFailed, "limit set alice@example.org", "Say which limit"},
+		{statusUsage, "limit set alice@example.org", "say which limit"},
 		{statusFailed, "limit set alice@example.org --messages-per-hour many", `"many" is not a limit`},
 		{statusFailed, "limit show eve@example.org", "There is no account eve@example.org."},
 		{statusUsage, "limit set", "name"},
