@@ -2,6 +2,7 @@ package smtpd
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -96,4 +97,31 @@ func TestAllowedClientsAreGreetedAtOnce(t *testing.T) {
 	c := h.behindProxy(t, "198.51.100.8")
 	c.send("EHLO early.test\r\n")
 	c.expect("554 5.5.1 You spoke before the greeting")
+}
+
+// Many programs pass over a line of the header that is no field, and show the author
+// who stands behind it: it is the one to be judged.
+func TestAuthorsBehindABrokenLine(t *testing.T) {
+	for _, tt := range []struct {
+		text   string
+		fields int
+		from   []mail.Address
+	}{
+		{"no field\r\nFrom: <eve@far.test>\r\n\r\nFrom: <text@far.test>\r\n", 1, []mail.Address{{Local: "eve", Domain: "far.test"}}},
+		{" no field\r\nTo: x\r\nfrom :\r\n <eve@far.test>\r\n", 1, []mail.Address{{Local: "eve", Domain: "far.test"}}},
+		{
+			"From: <a@far.test>\r\nno field\r\nFrom: <eve@far.test>\r\n\r\nx\r\n", 2,
+			[]mail.Address{{Local: "a", Domain: "far.test"}, {Local: "eve", Domain: "far.test"}},
+		},
+		{"no field\r\nFrom: @\r\n\r\nx\r\n", 1, nil},
+		{"just text\r\n", 0, nil},
+	} {
+		m := MessageOf([]byte(tt.text))
+		if diff := cmp.Diff(tt.from, m.From); diff != "" || m.FromFields != tt.fields {
+			t.Errorf("%q: %d fields From\n%s", tt.text, m.FromFields, diff)
+		}
+		if !strings.HasPrefix(tt.text, string(m.Shown)) || len(m.Shown) < len(m.Header) || strings.Contains(string(m.Shown), "\r\n\r\n") {
+			t.Errorf("%q: %q is shown as its header", tt.text, m.Shown)
+		}
+	}
 }

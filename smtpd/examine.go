@@ -14,6 +14,7 @@ func MessageOf(b []byte) *policy.Message {
 	h := parseHeader(b, headerRule{})
 	return &policy.Message{
 		Header:     b[:h.size],
+		Shown:      b[:max(h.size, h.shown)],
 		From:       h.authors(b),
 		FromFields: len(h.from),
 		Size:       int64(len(b)),

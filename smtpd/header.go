@@ -15,8 +15,10 @@ type header struct {
 	size      int    // octets, without the empty line
 	ended     bool   // by an empty line, or by the end of the message
 	junk      bool   // by a line that is no field
+	shown     int    // octets that some programs take for the header: they pass over such a line
+	unended   bool   // what they do so has no end
 	received  int    // fields of that name
-	from      []span // values of the fields From
+	from      []span // values of the fields From, as far as something is shown
 	messageID string // without its brackets
 	date      bool
 	hasID     bool
@@ -44,6 +46,7 @@ func parseHeader(b []byte, rule headerRule) (h header) {
 		if !ok {
 			h.junk = whole
 			h.ended = whole
+			h.readOn(b)
 			return h
 		}
 		end := fieldEnd(b, h.size+len(line))
@@ -51,6 +54,27 @@ func parseHeader(b []byte, rule headerRule) (h header) {
 		h.size = end
 	}
 	return h
+}
+
+// readOn reads what follows a line that is no field, up to an empty line: whom a
+// reader may take for the author. It is text all the same, and nothing is taken
+// away from it.
+func (h *header) readOn(b []byte) {
+	h.unended = true
+	for h.shown = h.size; h.shown < len(b); {
+		line, _ := cutLine(b[h.shown:])
+		if h.unended = string(line) != "\r\n"; !h.unended {
+			return
+		}
+		end := h.shown + len(line)
+		if name, at, ok := fieldName(line); ok {
+			end = fieldEnd(b, end)
+			if bytes.EqualFold(name, []byte("from")) {
+				h.from = append(h.from, span{h.shown + at, end})
+			}
+		}
+		h.shown = end
+	}
 }
 
 // cutLine returns the first line of b with its CRLF; whole is false if that has
@@ -165,7 +189,7 @@ func idOf(value []byte) string {
 // isResultOf reports whether the value of an Authentication-Results field claims
 // to be by hostname (RFC 8601 2.2): its first word, comments aside.
 func isResultOf(value []byte, hostname string) bool {
-	s := skipComments(string(value[:min(len(value), 4096)]))
+	s := skipComments(string(value))
 	if quoted, ok := strings.CutPrefix(s, `"`); ok {
 		s, _, _ = strings.Cut(quoted, `"`)
 		s = strings.ReplaceAll(s, `\`, "")

@@ -101,7 +101,7 @@ func (s *session) judgeText(sp *spool, read *dotReader) (header, error) {
 	}
 	h := parseHeader(sp.head, headerRule{submission: s.submitting(), hostname: s.Hostname})
 	switch {
-	case !h.ended && sp.file != nil:
+	case (!h.ended || h.unended) && sp.file != nil:
 		return h, statusLargeHeader
 	case h.received > maxReceived:
 		return h, statusLoop
@@ -126,10 +126,10 @@ func (s *session) judgeSubmission(h header, b []byte) error {
 	switch {
 	case !s.submitting():
 		return nil
+	case h.junk && len(h.from) > 0:
+		return statusBadHeader
 	case len(h.from) != 1: // also of what has no header at all
 		return statusFromCount
-	case h.junk:
-		return statusBadHeader
 	}
 	from, err := addresses(b[h.from[0].from:h.from[0].to])
 	if err != nil || len(from) == 0 {
@@ -193,6 +193,7 @@ func (s *session) judgeMessage(id store.MessageID, sp *spool, h header) (policy.
 		Envelope:   s.mail.envelope,
 		Forwards:   s.mail.forwards(),
 		Header:     sp.head[:h.size],
+		Shown:      sp.head[:max(h.size, h.shown)],
 		From:       h.authors(sp.head),
 		FromFields: len(h.from),
 		Size:       sp.size,

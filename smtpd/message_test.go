@@ -223,6 +223,7 @@ func TestFieldsTakenAway(t *testing.T) {
 			"takes Return-Path and results in our name on arrival",
 			"A: 1\r\nReturn-Path: <x@y>\r\nAuthentication-Results: other.test; spf=pass\r\n" +
 				"Authentication-Results: MAIL.example.test;\r\n spf=pass;\r\n dkim=pass\r\nBcc: kept@y\r\nreturn-path:\r\n\tz\r\n" +
+				"Authentication-Results: (" + strings.Repeat("x", 5000) + ") mail.example.test; dkim=pass\r\n" +
 				"Authentication-Results : (a (comment)) \"mail.example.test\" 1; none\r\nauthentication-results:\r\n mail.example.test;none\r\nB: 2\r\n\r\nReturn-Path: text\r\n",
 			"A: 1\r\nAuthentication-Results: other.test; spf=pass\r\nBcc: kept@y\r\nB: 2\r\n\r\nReturn-Path: text\r\n",
 			false,

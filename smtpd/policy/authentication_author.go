@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"strings"
 	"sync"
 
 	"postroom/smtpd/policy/dkim"
@@ -30,7 +31,7 @@ func authorsOf(m *Message) (found authors) {
 		found.add(address.Domain)
 	}
 	if m.FromFields > 0 && len(m.From) == 0 {
-		found.addUnread(valuesOfFrom(m.Header))
+		found.addUnread(valuesOfFrom(m.header()))
 	}
 	switch {
 	case m.FromFields > 1:
@@ -56,19 +57,25 @@ func (found *authors) addUnread(values [][]byte) {
 }
 
 // soleAuthor returns the domain of the one address in angle brackets. What stands
-// before it is a name, unless that could be a list with another address.
+// before it is a name, unless that could be a list with another address, or an
+// address with the brackets in a comment.
 func soleAuthor(value []byte) (domain string, ok bool) {
 	before, rest, opened := bytes.Cut(value, []byte("<"))
 	inner, after, closed := bytes.Cut(rest, []byte(">"))
-	if !opened || !closed || bytes.ContainsAny(after, "@<") || bytes.ContainsRune(before, '@') && bytes.ContainsAny(before, ",;:") {
+	if !opened || !closed || bytes.ContainsAny(after, "@<") || bytes.ContainsRune(before, '@') && bytes.ContainsAny(before, ",;:(") {
 		return "", false
 	}
 	address, err := mail.ParseAddress(string(bytes.TrimSpace(inner)))
 	return address.Domain, err == nil
 }
 
-func (found *authors) add(domain string) {
-	domain, err := mail.ParseDomain(domain)
+// add adds a domain. What no domain can be, as with an underscore, is shown to a
+// reader all the same: the domain that it is in counts.
+func (found *authors) add(name string) {
+	domain, err := mail.ParseDomain(name)
+	if err != nil && !isLiteral(name) {
+		domain, err = mail.ParseDomain(goodPart(name))
+	}
 	switch {
 	case err != nil, isLiteral(domain), slices.Contains(found.domains, domain):
 	case len(found.domains) == maxFromDomains:
@@ -78,6 +85,24 @@ func (found *authors) add(domain string) {
 	}
 }
 
+// goodPart returns the end of a name that can be a domain.
+func goodPart(name string) string {
+	name = dots.Replace(name)
+	for end := len(name); end > 0; {
+		start := strings.LastIndexByte(name[:end], '.') + 1
+		if _, err := mail.ParseDomain(name[start:end] + ".x"); err != nil || len(name)-start > maxName {
+			return name[min(end+1, len(name)):]
+		}
+		end = start - 1
+	}
+	return name
+}
+
+const maxName = 253
+
+// dots are what IDNA takes for one.
+var dots = strings.NewReplacer("\u3002", ".", "\uff0e", ".", "\uff61", ".")
+
 // addAll adds whatever follows an @.
 func (found *authors) addAll(value []byte) {
 	for !found.tooMany {
@@ -85,6 +110,7 @@ func (found *authors) addAll(value []byte) {
 		if !ok {
 			return
 		}
+		after = skipBlanks(after)
 		n := bytes.IndexFunc(after, endsDomain)
 		if n < 0 {
 			n = len(after)
@@ -93,6 +119,25 @@ func (found *authors) addAll(value []byte) {
 		value = after
 	}
 }
+
+// skipBlanks takes white space and comments off the front: both may stand between
+// an @ and its domain.
+func skipBlanks(b []byte) []byte {
+	for {
+		b = bytes.TrimLeft(b, " \t\r\n")
+		if !bytes.HasPrefix(b, []byte("(")) {
+			return b
+		}
+		n := bytes.IndexByte(b[:min(len(b), maxComment)], ')')
+		if n < 0 {
+			return b[1:]
+		}
+		b = b[n+1:]
+	}
+}
+
+// maxComment is how long one is, in octets: nobody needs more.
+const maxComment = 1000
 
 // valuesOfFrom returns the values of the fields From.
 func valuesOfFrom(header []byte) (list [][]byte) {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/emersion/go-msgauth/dkim"
 	"github.com/google/go-cmp/cmp"
@@ -152,6 +153,11 @@ func TestAuthentication(t *testing.T) {
 		{"takes none for a name that could be an author", "s@sent.test", "x@reject.test, [] <s@sent.test>", full, "", 550, "one author", "dmarc=permerror", false},
 		{"takes no second address for a comment", "s@sent.test", "[] <s@sent.test> <x@reject.test>", full, "", 550, "one author", "dmarc=permerror", false},
 		{"isn't tired by many addresses of one domain", "s@sent.test", strings.Repeat("[] s@sent.test,", 50) + "x@reject.test", full, "", 550, "one author", "dmarc=permerror", false},
+		{"takes no address for a name that has the brackets in a comment", "s@sent.test", "x@reject.test [] (<s@sent.test>)", full, "", 550, "one author", "dmarc=permerror", false},
+		{"goes by the domain above one that can be none", "s@sent.test", "[] x@my_host.reject.test", full, "", 550, "isn't proven to be from reject.test", "dmarc=fail", false},
+		{"goes by it in other dots too", "s@sent.test", "[] x@_。-x.reject。test", full, "", 550, "isn't proven to be from reject.test", "dmarc=fail", false},
+		{"goes by the end of a name that is too long", "s@sent.test", "[] x@" + strings.Repeat("Y.", 1000) + "reject.test", full, "", 550, "policy of reject.test", "dmarc=fail", false},
+		{"sees a domain behind blanks and comments", "s@sent.test", "[] x@ (a) (b)reject.test", full, "", 550, "isn't proven to be from reject.test", "dmarc=fail", false},
 		{"takes a field that names nobody", "s@sent.test", "nobody", full, "", 0, "", "dmarc=permerror", false},
 		{"refuses a crowd", "s@sent.test", crowd(11), full, "", 550, "too many domains", "dmarc=permerror", false},
 
@@ -185,6 +191,18 @@ func TestAuthentication(t *testing.T) {
 				t.Errorf("checks %+v, reason %q", v.Checks, v.Reason)
 			}
 		})
+	}
+}
+
+// However a field From is made, finding who it is from costs about its length.
+func TestAuthorsOfLargeFields(t *testing.T) {
+	for _, unit := range []string{"@(", "@()", "_.", "@_.", "A.", "@。", "@x.", "<", "@a ", "(@"} {
+		m := &Message{Header: []byte("From: x@y" + strings.Repeat(unit, 128<<10/len(unit)) + "\r\n"), FromFields: 1}
+		began := time.Now()
+		authorsOf(m)
+		if d := time.Since(began); d > 3*time.Second {
+			t.Errorf("%q: %v", unit, d)
+		}
 	}
 }
 

@@ -116,11 +116,20 @@ type Message struct {
 	Recipients []mail.Address
 	Forwards   bool             // an alias leads one of them to another server
 	Header     []byte           // as it came, every line with CRLF; only read it
-	From       []mail.Address   // the addresses of the fields From; nil if they can't be read
+	Shown      []byte           // what some programs take for the header: it goes on behind a line that is no field; nil: Header
+	From       []mail.Address   // the addresses of the fields From in Shown; nil if they can't be read
 	FromFields int              // how many fields From there are
 	Size       int64            // octets as they came
 	Open       func() io.Reader // the message as it came, header and all, anew each time
 	Explain    *Explanation     // for the admin who asks; nil for mail on its way
+}
+
+// header returns what may be taken for the header by whoever reads the message.
+func (m *Message) header() []byte {
+	if m.Shown == nil {
+		return m.Header
+	}
+	return m.Shown
 }
 
 // Rules are the chains one listener applies, one per step. The listener for
