@@ -6,10 +6,12 @@ import (
 	"database/sql"
 	"errors"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -157,6 +159,59 @@ func TestFailedCommitReopens(t *testing.T) {
 	entries, err := s.Entries(t.Context(), ids[0])
 	if err != nil || len(entries) != 2 {
 		t.Errorf("%d entries (%v), want 2", len(entries), err)
+	}
+}
+
+// A commit that is said to have failed may have been written all the same: what is
+// kept in memory follows what is on the disk.
+func TestFailedCommitThatWasWritten(t *testing.T) {
+	s, _ := openFilled(t, 1)
+	if _, keys, err := s.SigningKeys(t.Context(), "example.org"); err != nil || len(keys) > 0 {
+		t.Fatalf("%d keys, %v", len(keys), err)
+	}
+	var written atomic.Bool
+	err := s.write(t.Context(), 0, func(*tx) error {
+		s.writer.beforeCommit = func() error {
+			if !written.Load() {
+				return nil
+			}
+			written.Store(false)
+			return errors.Join(s.writer.run1("COMMIT"), sqlite3.Error{Code: sqlite3.ErrIoErr})
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		what   string
+		change func() error
+		seen   func() bool
+	}{
+		{
+			"lists", func() error {
+				_, err := s.SetAccess(context.Background(), store.AccessEntry{What: "192.0.2.0/24", Action: store.Block})
+				return err
+			}, func() bool {
+				_, ok := s.Access().Network(netip.MustParseAddr("192.0.2.1"), time.Now())
+				return ok
+			},
+		},
+		{
+			"keys", func() error {
+				return s.AddDKIMKeys(context.Background(), store.DKIMKey{Domain: "example.org", Selector: "s", Algorithm: "rsa", Private: []byte("x")})
+			}, func() bool {
+				_, keys, err := s.SigningKeys(t.Context(), "example.org")
+				return err == nil && len(keys) == 1
+			},
+		},
+	} {
+		written.Store(true)
+		if err := test.change(); err == nil {
+			t.Errorf("%s: a failed commit was reported durable", test.what)
+		}
+		eventually(t, "the "+test.what+" in memory are those on the disk", test.seen)
+		eventually(t, "the store takes changes again", func() bool { return s.Ready() == nil })
 	}
 }
 

@@ -86,11 +86,12 @@ func (s *Store) reconnect() error {
 	}
 	// What failed may have been written all the same.
 	s.directory.clear()
+	s.signing.clear()
 	s.announceWays()
 	if err := errors.Join(s.loadPaused(), s.loadSuspended()); err != nil {
 		return err
 	}
-	if err := errors.Join(s.loadMeter(), s.loadDevices()); err != nil {
+	if err := errors.Join(s.loadAccess(ctx), s.loadMeter(), s.loadDevices()); err != nil {
 		return err
 	}
 	lanes, err := s.allLanes()
