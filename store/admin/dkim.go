@@ -180,7 +180,8 @@ func (a *Admin) startKeys(ctx context.Context, keys []store.DKIMKey) error {
 	return nil
 }
 
-// RemoveDKIMKey removes a key that isn't the last one to sign for its domain.
+// RemoveDKIMKey removes a key that isn't the last one to sign for its domain, nor
+// the last RSA key that does: many others can't verify anything else.
 func (a *Admin) RemoveDKIMKey(ctx context.Context, request RemoveDKIMKey) error {
 	domain, err := parseDomain(request.Domain)
 	if err != nil {
@@ -193,8 +194,13 @@ func (a *Admin) RemoveDKIMKey(ctx context.Context, request RemoveDKIMKey) error 
 		return err
 	}
 	signers := store.DKIMSigners(keys, a.Now())
-	if len(signers) == 1 && signers[0].Selector == request.Selector {
-		return inUse("%s is the only key that signs for %s. Make new ones first: postroom dkim rotate %s --now", request.Selector, domain, domain)
+	if i := slices.IndexFunc(signers, func(k store.DKIMKey) bool { return k.Selector == request.Selector }); i >= 0 {
+		switch {
+		case len(signers) == 1:
+			return inUse("%s is the only key that signs for %s. Make new ones first: postroom dkim rotate %s --now", request.Selector, domain, domain)
+		case signers[i].Algorithm == "rsa":
+			return inUse("%s is the only RSA key that signs for %s, and many servers can't verify others. Make new ones first: postroom dkim rotate %s --now", request.Selector, domain, domain)
+		}
 	}
 	err = a.Store.RemoveDKIMKey(ctx, domain, request.Selector)
 	if errors.Is(err, store.ErrNotFound) {

@@ -10,7 +10,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"slices"
+	"strings"
 	"time"
 
 	"postroom/store"
@@ -101,14 +101,35 @@ func newEd25519(k store.DKIMKey) (store.DKIMKey, error) {
 }
 
 // freeSelector names a key by the month in which it was made and its algorithm,
-// and by a letter more where that is taken.
+// and by a letter more after the first one. The letter comes after those of all
+// keys of that month: the name of a key that was removed may still be in the
+// signatures of mail on its way, and in caches.
 func freeSelector(k store.DKIMKey, have []store.DKIMKey) string {
-	base := "pr" + k.Created.UTC().Format("200601") + k.Algorithm[:1]
-	name := base
-	for i := 0; slices.ContainsFunc(have, func(other store.DKIMKey) bool { return other.Selector == name }); i++ {
-		name = base + letters(i)
+	month := "pr" + k.Created.UTC().Format("200601")
+	taken, last := false, ""
+	for _, other := range have {
+		rest, ok := strings.CutPrefix(other.Selector, month)
+		if !ok || rest == "" {
+			continue
+		}
+		taken = true
+		if letter := rest[1:]; isAfter(letter, last) {
+			last = letter
+		}
 	}
-	return name
+	base := month + k.Algorithm[:1]
+	if !taken {
+		return base
+	}
+	i := 0
+	for !isAfter(letters(i), last) {
+		i++
+	}
+	return base + letters(i)
+}
+
+func isAfter(a, b string) bool {
+	return len(a) > len(b) || len(a) == len(b) && a > b
 }
 
 // letters counts: b, c, … z, ba, bb …

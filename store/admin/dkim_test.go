@@ -193,11 +193,17 @@ func TestDKIMKeyIsRemoved(t *testing.T) {
 	}
 	f.wantKeys("pr202605r signs, pr202605e signs")
 	f.fails(remove("x"), admin.NotFound, store.ErrNotFound, "no DKIM key x of example.org")
+	f.fails(remove("pr202605r"), admin.InUse, store.ErrInUse, "only RSA key that signs for example.org")
 	f.must(remove("pr202605e"))
 	f.fails(remove("pr202605r"), admin.InUse, store.ErrInUse, "only key that signs for example.org")
 	f.rotate(true)
 	f.must(remove("pr202605r"))
-	f.wantKeys("pr202605rb signs, pr202605e signs")
+	f.wantKeys("pr202605rb signs, pr202605eb signs") // mail that is on its way names the old ones
+	f.rotate(true)
+	f.must(remove("pr202605eb"))
+	f.rotate(true)
+	f.must(remove("pr202605rb"))
+	f.wantKeys("pr202605rc retired, pr202605ec retired, pr202605rd signs, pr202605ed signs")
 }
 
 func TestTendDKIM(t *testing.T) {
