@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -90,11 +91,19 @@ type dkimRemove struct {
 
 // Run removes a key.
 func (c *dkimRemove) Run(ctx context.Context, s *shell) error {
-	_, err := ask[nothing](ctx, s, "dkim/remove", admin.RemoveDKIMKey{Domain: c.Domain, Selector: c.Selector})
-	if err == nil {
-		fmt.Fprintf(s.out, "Removed the key %s of %s. Its record %s._domainkey.%s can go too.\n", c.Selector, c.Domain, c.Selector, c.Domain)
+	keys, err := ask[[]admin.DKIMKey](ctx, s, "dkim/list", nameRequest{c.Domain})
+	if err != nil {
+		return err
 	}
-	return err
+	if _, err := ask[nothing](ctx, s, "dkim/remove", admin.RemoveDKIMKey{Domain: c.Domain, Selector: c.Selector}); err != nil {
+		return err
+	}
+	when := "once the mail that it has signed has arrived: give it a week"
+	if slices.ContainsFunc(keys, func(k admin.DKIMKey) bool { return k.Selector == c.Selector && k.State == admin.DKIMNext }) {
+		when = "too"
+	}
+	fmt.Fprintf(s.out, "Removed the key %s of %s. Its record %s._domainkey.%s can go %s.\n", c.Selector, c.Domain, c.Selector, c.Domain, when)
+	return nil
 }
 
 // The DKIM keys are looked after soon after the start and after a domain was

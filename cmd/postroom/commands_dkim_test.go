@@ -40,8 +40,12 @@ func TestDKIMCommands(t *testing.T) {
 	if list := p.do("", "dkim", "list"); !strings.Contains(list, "its record must stay until") {
 		t.Errorf("the list lacks the old ones:\n%s", list)
 	}
-	if out := p.do("", "dkim", "remove", "example.org", rsa); !strings.Contains(out, rsa+"._domainkey.example.org can go too") {
+	if out := p.do("", "dkim", "remove", "example.org", rsa); !strings.Contains(out, rsa+"._domainkey.example.org can go once the mail that it has signed has arrived") {
 		t.Errorf("remove says %q", out)
+	}
+	p.do("", "dkim", "rotate", "example.org")
+	if out := p.do("", "dkim", "remove", "example.org", rsa+"c"); !strings.Contains(out, rsa+"c._domainkey.example.org can go too") {
+		t.Errorf("removing a key that hasn't signed says %q", out)
 	}
 	p.fails(statusFailed, "", "dkim", "remove", "example.org", rsa)
 	p.fails(statusFailed, "", "dkim", "list", "example.net")
