@@ -116,5 +116,5 @@ func (p *pages) removeDKIMKey(v *visit) error {
 	}
 	name, selector := v.r.PathValue("name"), v.field("selector")
 	err := p.Admin.RemoveDKIMKey(v.r.Context(), admin.RemoveDKIMKey{Domain: name, Selector: selector})
-	return v.told(domainURL(name), err, fmt.Sprintf("The key %s is gone; its record may go from the DNS too.", selector))
+	return v.told(domainURL(name), err, fmt.Sprintf("The key %s is gone; its record may go from the DNS once no mail that it has signed is on its way.", selector))
 }
