@@ -75,6 +75,11 @@ func eventText(e store.Event) string {
 	add("alias %s", e.Via)
 	add("“%s”", e.Reply)
 	add("%s", e.Reason)
+	var checks []string
+	for _, c := range e.Checks {
+		checks = append(checks, c.Check+" "+c.Result)
+	}
+	add("checks: %s", strings.Join(checks, ", "))
 	if e.Next != nil {
 		parts = append(parts, "next "+e.Next.Local().Format(time.DateTime))
 	}
