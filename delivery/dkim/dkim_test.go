@@ -312,14 +312,14 @@ func (failing) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
 // FuzzSign signs what comes, and has another implementation verify it.
 func FuzzSign(f *testing.F) {
 	f.Add("Subject: x\r\n", "body\r\n")
-	f.Add("Subject :\r\n\t x \r\nTo:\r\nTo: a\r\n b\r\nSUBJECT:\xff\r\n", "\r\n a  b \r\n\t\r\n\r\nc")
+	f.Add("Subject:\r\n\t x \r\nTo:\r\nTo: a\r\n b\r\nSUBJECT:\xff\r\n", "\r\n a  b \r\n\t\r\n\r\nc")
 	f.Add("Content-Type: text/plain\r\nList-Id: a:b\r\nCc:::\r\n", " \t\r\n")
 	k := keys(f)
 	f.Fuzz(func(t *testing.T, fields, body string) {
 		message := "Received: x\r\nFrom: alice@example.org\r\n" + clean(fields)
 		message = strings.TrimRight(message, "\r\n") + "\r\n\r\n" + clean(body)
 		if header, _, _ := strings.Cut(message, "\r\n\r\n"); !wellFormed(header) {
-			t.Skip("not every line is a field: nobody agrees on such a header")
+			return // not every line is a field: nobody agrees on such a header
 		}
 		signed, err := sign(t, message, k[1])
 		if err == dkim.ErrFrom || err == dkim.ErrFields {

@@ -207,10 +207,10 @@ func TestVerifyReportsUnread(t *testing.T) {
 func FuzzVerify(f *testing.F) {
 	keys, dns := newKeys(f)
 	f.Add("X: y", "Hello \r\n\r\n", true)
-	f.Add("X:\r\n y", "\t\r\n", false)
+	f.Add("X:  y  z", "\t\r\n", false)
 	f.Fuzz(func(t *testing.T, field, body string, relaxed bool) {
 		if strings.ContainsAny(strings.ReplaceAll(field+body, "\r\n", ""), "\r\n") || !isField(field) {
-			t.Skip()
+			return // nothing that could be signed
 		}
 		form := library.Canonicalization("simple")
 		if relaxed {
@@ -219,7 +219,7 @@ func FuzzVerify(f *testing.F) {
 		var signed bytes.Buffer
 		options := &library.SignOptions{Domain: "far.test", Selector: "e", Signer: keys["e"], HeaderCanonicalization: form, BodyCanonicalization: form}
 		if err := library.Sign(&signed, strings.NewReader("From: s@far.test\r\n"+field+"\r\n\r\n"+body), options); err != nil {
-			t.Skip()
+			return
 		}
 		list, err := (&Verifier{DNS: dns}).Verify(t.Context(), message(signed.Bytes()))
 		if err != nil || len(list) != 1 || list[0].Result != Pass {
