@@ -239,7 +239,14 @@ func serve(t testing.TB, change ...func(*Server)) *harness {
 	if h.Submission {
 		h.Server.Auth = a
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	listenOn(t, h, "127.0.0.1:0")
+	return h
+}
+
+// listenOn serves h at an address until the test ends.
+func listenOn(t testing.TB, h *harness, addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +263,6 @@ func serve(t testing.TB, change ...func(*Server)) *harness {
 		cancel()
 		<-h.done
 	})
-	return h
 }
 
 func submission(s *Server) { s.Name, s.Submission = "submission", true }

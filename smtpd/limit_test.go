@@ -83,27 +83,6 @@ func serveSubmission(t *testing.T) *users {
 	return u
 }
 
-func listenOn(t *testing.T, h *harness, addr string) {
-	t.Helper()
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.addr = l.Addr().String()
-	ctx, cancel := context.WithCancel(context.Background())
-	h.stop = cancel
-	go func() {
-		defer close(h.done)
-		if err := h.Serve(ctx, l); err != nil {
-			t.Errorf("Serve: %v", err)
-		}
-	}()
-	t.Cleanup(func() {
-		cancel()
-		<-h.done
-	})
-}
-
 func (u *users) limit(t *testing.T, a store.Allowances) {
 	t.Helper()
 	u.store.SetAllowances(a)

@@ -16,7 +16,7 @@ import (
 )
 
 // A listServer is a name server for blocklists of every kind: what is below
-// slow.test is never answered, below late.test after two seconds, below
+// slow.test is never answered, below late.test not before release, below
 // garbage.test with noise, below lying.test with an address of the Internet, below
 // refusing.test with a refusal, and below all.test everything is listed. Other
 // names are known if they were set.
@@ -24,6 +24,9 @@ type listServer struct {
 	addr  string
 	mu    sync.Mutex
 	known map[string]string // "127.0.0.2", or that and a text behind a blank
+
+	late    chan struct{}
+	release func() // lets late.test answer
 }
 
 func startLists(t *testing.T, known map[string]string) *listServer {
@@ -32,7 +35,8 @@ func startLists(t *testing.T, known map[string]string) *listServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &listServer{addr: conn.LocalAddr().String(), known: known}
+	l := &listServer{addr: conn.LocalAddr().String(), known: known, late: make(chan struct{})}
+	l.release = sync.OnceFunc(func() { close(l.late) })
 	served := make(chan struct{})
 	server := &dns.Server{PacketConn: conn, Handler: l}
 	go func() {
@@ -40,6 +44,7 @@ func startLists(t *testing.T, known map[string]string) *listServer {
 		_ = server.ActivateAndServe() // until it is closed
 	}()
 	t.Cleanup(func() {
+		l.release()
 		conn.Close()
 		<-served
 	})
@@ -66,7 +71,7 @@ func (l *listServer) ServeDNS(w dns.ResponseWriter, request *dns.Msg) {
 	case "slow.test":
 		return
 	case "late.test":
-		time.Sleep(2 * time.Second)
+		<-l.late
 	case "garbage.test":
 		_, _ = w.Write([]byte("this is no DNS message"))
 		return

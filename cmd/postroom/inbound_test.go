@@ -124,6 +124,7 @@ func TestBadListsStopNoMail(t *testing.T) {
 	if n := served.Load(); n > 0 {
 		t.Errorf("%d who wait for slow lists were served before one of our own", n)
 	}
+	l.release()
 	sending.Wait()
 	if kind, checks := s.traced("x@far.test"); kind != store.Accepted || len(checks) == 0 || !strings.Contains(checks[0].Detail, "lying.test could not be asked") {
 		t.Errorf("the trace has %s %+v", kind, checks)

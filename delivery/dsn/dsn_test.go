@@ -421,7 +421,7 @@ func FuzzCompose(f *testing.F) {
 	f.Fuzz(func(t *testing.T, words, subject, to, original, text, remote string, flags byte) {
 		a, err := mail.ParseAddress(to)
 		if err != nil {
-			t.Skip()
+			return // nobody to report about
 		}
 		r := failed(unknown)
 		r.Recipients = append(r.Recipients, Recipient{
