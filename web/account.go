@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"postroom/store/admin"
+	"postroom/web/phrase"
 )
 
 type accountPage struct {
@@ -194,12 +195,12 @@ func accountLoss(a admin.Account, appPasswords int, aliases []string) confirmPag
 		Action: accountURL(a.Address) + "/remove", Button: "Remove the account", Type: a.Address,
 	}
 	if a.Messages > 0 {
-		page.Lost = append(page.Lost, fmt.Sprintf("%s (%s) in its maildrop %s deleted for good.", plural(a.Messages, "message", "messages"), octets(a.Used), isAre(a.Messages)))
+		page.Lost = append(page.Lost, fmt.Sprintf("%s (%s) in its maildrop %s deleted for good.", phrase.Plural(a.Messages, "message", "messages"), phrase.Octets(a.Used), phrase.IsAre(a.Messages)))
 	} else {
 		page.Lost = append(page.Lost, "Its maildrop is empty: no mail is lost.")
 	}
 	if appPasswords > 0 {
-		page.Lost = append(page.Lost, fmt.Sprintf("%s of mail programs end with it.", plural(int64(appPasswords), "app password", "app passwords")))
+		page.Lost = append(page.Lost, fmt.Sprintf("%s of mail programs end with it.", phrase.Plural(int64(appPasswords), "app password", "app passwords")))
 	}
 	page.Lost = append(page.Lost, "Nobody can log in with it any more, and mail for it is refused as unknown. What it sent and what still waits in the queue is sent.")
 	if len(aliases) > 0 {
@@ -226,5 +227,5 @@ func (p *pages) removeAccount(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.done("/accounts", fmt.Sprintf("%s was removed, with %s.", removed.Address, plural(removed.Messages, "message", "messages")))
+	return v.done("/accounts", fmt.Sprintf("%s was removed, with %s.", removed.Address, phrase.Plural(removed.Messages, "message", "messages")))
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"postroom/store/admin"
+	"postroom/web/phrase"
 )
 
 type certificatePage struct{ Certificates []certificateRow }
@@ -86,7 +87,7 @@ func timeLeft(c admin.Certificate) (left, tone string) {
 	case c.DaysLeft == 0:
 		left = "it ends today"
 	default:
-		left = plural(int64(c.DaysLeft), "day left", "days left")
+		left = phrase.Plural(int64(c.DaysLeft), "day left", "days left")
 	}
 	switch {
 	case c.DaysLeft < endsNow:

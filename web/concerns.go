@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"postroom/store/admin"
+	"postroom/web/phrase"
 )
 
 // concernsShown bounds how many concerns the first page tells.
@@ -16,7 +17,7 @@ func concerning(concerns []admin.Concern, now time.Time) []problem {
 	for i, c := range concerns {
 		if i == concernsShown && len(concerns) > concernsShown+1 {
 			more := int64(len(concerns) - i)
-			return append(found, problem{Text: fmt.Sprintf("And %s more; “postroom concerns” shows them all.", number(more))})
+			return append(found, problem{Text: fmt.Sprintf("And %s more; “postroom concerns” shows them all.", phrase.Number(more))})
 		}
 		since := newMoment(c.Since, now)
 		found = append(found, problem{Text: c.Text, Cure: cureOf(c.Cure), URL: c.Cure, Since: &since})

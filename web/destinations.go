@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"postroom/store/admin"
+	"postroom/web/phrase"
 )
 
 type destinationsPage struct {
@@ -77,16 +78,16 @@ func summaryOf(all []admin.Destination) (text, tone string) {
 	}
 	switch {
 	case failing > 0 && paused > 0:
-		return fmt.Sprintf("%s can’t be reached at the moment, and %s paused.", plural(failing, "destination", "destinations"), countIs(paused)), "warn"
+		return fmt.Sprintf("%s can’t be reached at the moment, and %s paused.", phrase.Plural(failing, "destination", "destinations"), countIs(paused)), "warn"
 	case failing > 0:
-		return plural(failing, "destination", "destinations") + " can’t be reached at the moment. It is tried again by itself.", "warn"
+		return phrase.Plural(failing, "destination", "destinations") + " can’t be reached at the moment. It is tried again by itself.", "warn"
 	case paused > 0:
-		return plural(paused, "destination", "destinations") + " " + isAre(paused) + " paused. The rest is fine.", "warn"
+		return phrase.Plural(paused, "destination", "destinations") + " " + phrase.IsAre(paused) + " paused. The rest is fine.", "warn"
 	}
 	return "Every destination can be reached, as far as is known.", "good"
 }
 
-func countIs(n int64) string { return number(n) + " " + isAre(n) }
+func countIs(n int64) string { return phrase.Number(n) + " " + phrase.IsAre(n) }
 
 func destinationRowOf(d admin.Destination, back string, now time.Time) destinationRow {
 	row := destinationRow{Destination: d, Waits: waits(d), Tries: int64(d.Failures), Back: back}
@@ -133,7 +134,7 @@ func (p *pages) changeDestination(v *visit) error {
 	case "retry":
 		n, err := p.Admin.RetryQueue(v.r.Context(), admin.QueueSelection{Domain: domain})
 		return v.told(to, err, fmt.Sprintf("%s at %s %s due now. What its server answers is shown as soon as it does.",
-			plural(n, "recipient", "recipients"), domain, isAre(n)))
+			phrase.Plural(n, "recipient", "recipients"), domain, phrase.IsAre(n)))
 	}
 	return errNoPage
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"postroom/store/admin"
+	"postroom/web/phrase"
 )
 
 // A keyRow is a DKIM key as the page of its domain shows it.
@@ -26,7 +27,7 @@ func keyRowOf(k admin.DKIMKey, now time.Time) keyRow {
 	remove := domainURL(k.Domain) + "/dkim/remove?selector=" + k.Selector
 	switch k.State {
 	case admin.DKIMSigns:
-		row.Word, row.Tone, row.Text = "signs", "good", "since "+relative(k.Since, now)
+		row.Word, row.Tone, row.Text = "signs", "good", "since "+phrase.Relative(k.Since, now)
 	case admin.DKIMNext:
 		row.Word, row.Tone, row.Text, row.RemoveURL = "next", "info", "signs once the DNS has its record", remove
 	case admin.DKIMRetired:

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"postroom/store/zone"
+	"postroom/web/phrase"
 )
 
 // A dnsPage shows what the DNS must say about a domain, and what it says.
@@ -55,7 +56,7 @@ func (p *pages) showDNS(v *visit) error {
 		return err
 	}
 	page := dnsPage{
-		Domain: report.Domain, URL: domainURL(name), Verdict: dnsVerdictOf(report), NotAsked: sentence(report.NotAsked), Backup: report.Backup,
+		Domain: report.Domain, URL: domainURL(name), Verdict: dnsVerdictOf(report), NotAsked: phrase.Sentence(report.NotAsked), Backup: report.Backup,
 		Groups: dnsGroups(report.Records), Zone: report.File(), ZoneURL: dnsURL(name) + "/zone",
 	}
 	return v.show("dns", "DNS of "+name, page)
@@ -142,11 +143,11 @@ func dnsVerdictOf(r zone.Report) dnsVerdict {
 	case r.NotAsked != "":
 		return dnsVerdict{Text: "The DNS wasn’t asked.", Tone: "info"}
 	case wrong > 0:
-		return dnsVerdict{Text: plural(wrong, "required record is", "required records are") + " missing or wrong.", Tone: "bad"}
+		return dnsVerdict{Text: phrase.Plural(wrong, "required record is", "required records are") + " missing or wrong.", Tone: "bad"}
 	case unknown > 0:
-		return dnsVerdict{Text: plural(unknown, "record", "records") + " couldn’t be looked up. Look again in a while.", Tone: "warn"}
+		return dnsVerdict{Text: phrase.Plural(unknown, "record", "records") + " couldn’t be looked up. Look again in a while.", Tone: "warn"}
 	case better > 0:
-		return dnsVerdict{Text: fmt.Sprintf("All that is required is right; %s could be better.", plural(better, "other record", "other records")), Tone: "good"}
+		return dnsVerdict{Text: fmt.Sprintf("All that is required is right; %s could be better.", phrase.Plural(better, "other record", "other records")), Tone: "good"}
 	}
 	return dnsVerdict{Text: "All is right.", Tone: "good"}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"postroom/store/admin"
+	"postroom/web/phrase"
 )
 
 type domainsPage struct {
@@ -84,7 +85,7 @@ func domainLoss(d admin.Domain) confirmPage {
 		return page
 	}
 	page.Lost = []string{fmt.Sprintf("%s still has %s and %s. They have to be removed first, so that no mailbox disappears by accident.",
-		d.Name, plural(int64(d.Accounts), "account", "accounts"), plural(int64(d.Aliases), "alias", "aliases"))}
+		d.Name, phrase.Plural(int64(d.Accounts), "account", "accounts"), phrase.Plural(int64(d.Aliases), "alias", "aliases"))}
 	if d.Accounts > 0 {
 		page.Blocked = append(page.Blocked, link{Text: "Its accounts", URL: "/accounts?q=%40" + d.Name})
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"postroom/store"
+	"postroom/web/phrase"
 )
 
 // factsOf lists the details of an event, who first and how after.
@@ -39,7 +40,7 @@ func factsOf(e store.Event, now time.Time) []fact {
 	add("Certificate", certificate(e), false)
 	add("DKIM signature", e.Signed, false)
 	if e.Size > 0 {
-		add("Size", octets(e.Size), false)
+		add("Size", phrase.Octets(e.Size), false)
 	}
 	add(reasonName(e), e.Reason, false)
 	if e.Next != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"postroom/store"
+	"postroom/web/phrase"
 )
 
 func TestWhereabouts(t *testing.T) {
@@ -145,20 +146,20 @@ func TestFormats(t *testing.T) {
 		0: "just now", -4 * time.Second: "just now", -30 * time.Second: "30 s ago", -90 * time.Second: "1 min ago",
 		-25 * time.Hour: "1 day ago", -72 * time.Hour: "3 days ago", 90 * time.Minute: "in 1 h", 5 * time.Second: "in 5 s",
 	} {
-		if got := relative(now.Add(d), now); got != want {
+		if got := phrase.Relative(now.Add(d), now); got != want {
 			t.Errorf("%v from now is %q, want %q", d, got, want)
 		}
 	}
-	if got := relative(time.Time{}, now); got != "never" {
+	if got := phrase.Relative(time.Time{}, now); got != "never" {
 		t.Errorf("no time is %q", got)
 	}
 	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1 KB", 1449: "1.4 KB", 99_900: "99.9 KB", 999_600: "1 MB", 2e9: "2 GB", 123_456_789: "123 MB"} {
-		if got := octets(n); got != want {
+		if got := phrase.Octets(n); got != want {
 			t.Errorf("%d octets are %q, want %q", n, got, want)
 		}
 	}
 	for n, want := range map[int64]string{7: "7", 1234: "1\u202f234", -1234567: "-1\u202f234\u202f567"} {
-		if got := number(n); got != want {
+		if got := phrase.Number(n); got != want {
 			t.Errorf("%d is %q, want %q", n, got, want)
 		}
 	}

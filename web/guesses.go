@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"postroom/store/admin"
+	"postroom/web/phrase"
 )
 
 // guessesShown bounds how many networks that guess passwords one page lists.
@@ -40,7 +41,7 @@ func guessRowOf(b admin.LoginBlock, now time.Time) guessRow {
 
 // Tries says what was guessed.
 func (r guessRow) Tries() string {
-	return fmt.Sprintf("%s, %s", plural(int64(r.Failures), "wrong password", "wrong passwords"), plural(int64(r.Names), "name", "names"))
+	return fmt.Sprintf("%s, %s", phrase.Plural(int64(r.Failures), "wrong password", "wrong passwords"), phrase.Plural(int64(r.Names), "name", "names"))
 }
 
 // forgive lets a network log in again.

@@ -7,6 +7,7 @@ import (
 
 	"postroom/store"
 	"postroom/store/admin"
+	"postroom/web/phrase"
 )
 
 type overviewPage struct {
@@ -82,13 +83,13 @@ func problems(c store.Counts, now time.Time) []problem {
 	}
 	if c.Held > 0 {
 		found = append(found, problem{
-			Text: fmt.Sprintf("%s in the queue %s held and not sent.", plural(c.Held, "recipient", "recipients"), isAre(c.Held)),
+			Text: fmt.Sprintf("%s in the queue %s held and not sent.", phrase.Plural(c.Held, "recipient", "recipients"), phrase.IsAre(c.Held)),
 			Cure: "See why", URL: "/queue?held=yes",
 		})
 	}
 	if age := now.Sub(c.Oldest); !c.Oldest.IsZero() && age > lateAfter {
 		found = append(found, problem{
-			Text: fmt.Sprintf("The oldest mail in the queue has been waiting for %s.", span(age)),
+			Text: fmt.Sprintf("The oldest mail in the queue has been waiting for %s.", phrase.Span(age)),
 			Cure: "See what other servers say", URL: "/queue",
 		})
 	}
@@ -113,13 +114,6 @@ func filling(accounts []admin.Account) []problem {
 		Text: fmt.Sprintf("%d accounts have used %d %% of their quota or more.", len(full), nearlyFull),
 		Cure: "Look at the fullest first", URL: "/accounts?sort=full",
 	}}
-}
-
-func isAre(n int64) string {
-	if n == 1 {
-		return "is"
-	}
-	return "are"
 }
 
 func verdict(problems int) string {

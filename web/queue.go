@@ -9,6 +9,7 @@ import (
 
 	"postroom/store"
 	"postroom/store/admin"
+	"postroom/web/phrase"
 )
 
 // How much of the queue one page shows: messages, and recipients of each. A
@@ -60,16 +61,16 @@ func (p *pages) showQueue(v *visit) error {
 // countQueue says how much there is, of which the page shows a part.
 func (p *pages) countQueue(v *visit, page *queuePage, part queuePart) error {
 	if page.First == "" && page.Next == "" {
-		page.Title = plural(int64(part.read), "recipient", "recipients") + " of " +
-			plural(int64(len(part.messages)), "message", "messages") + page.Filter.Text()
-		page.All = "All " + number(int64(part.read)) + ":"
+		page.Title = phrase.Plural(int64(part.read), "recipient", "recipients") + " of " +
+			phrase.Plural(int64(len(part.messages)), "message", "messages") + page.Filter.Text()
+		page.All = "All " + phrase.Number(int64(part.read)) + ":"
 		return nil
 	}
 	n, exact, err := p.Admin.CountQueue(v.r.Context(), page.Filter.selection())
 	if err != nil {
 		return err
 	}
-	count := plural(n, "recipient", "recipients")
+	count := phrase.Plural(n, "recipient", "recipients")
 	if !exact {
 		count = "More than " + count
 	}

@@ -6,6 +6,7 @@ import (
 
 	"postroom/store"
 	"postroom/store/admin"
+	"postroom/web/phrase"
 )
 
 // selected returns which of the queue a request means.
@@ -37,7 +38,7 @@ func (p *pages) changeQueue(v *visit) error {
 	default:
 		return errNoPage
 	}
-	return v.told(v.back("/queue"), err, fmt.Sprintf("%s %s %s", plural(n, "recipient", "recipients"), isAre(n), what))
+	return v.told(v.back("/queue"), err, fmt.Sprintf("%s %s %s", phrase.Plural(n, "recipient", "recipients"), phrase.IsAre(n), what))
 }
 
 // told sends the browser on with what a button did, or with why it did nothing.
@@ -116,7 +117,7 @@ func (p *pages) confirmReturnOfMany(v *visit, selection admin.QueueSelection) er
 }
 
 func returnOfMany(filter queueFilter, n int64, exact bool) confirmPage {
-	count := plural(n, "recipient", "recipients")
+	count := phrase.Plural(n, "recipient", "recipients")
 	if !exact {
 		count = "more than " + count
 	}
@@ -169,5 +170,5 @@ func (p *pages) returnQueue(v *visit) error {
 	case n != 1 && selection.Message == "":
 		what = "returned to their senders."
 	}
-	return v.told(to, err, fmt.Sprintf("%s %s %s", plural(n, "recipient", "recipients"), isAre(n), what))
+	return v.told(to, err, fmt.Sprintf("%s %s %s", phrase.Plural(n, "recipient", "recipients"), phrase.IsAre(n), what))
 }

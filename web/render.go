@@ -8,6 +8,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"postroom/web/phrase"
 )
 
 //go:embed templates
@@ -46,9 +48,9 @@ func (p *pages) funcs() template.FuncMap {
 		"mailbox":  mailbox,
 		"hostname": hostname,
 		"whom":     whom,
-		"octets":   octets,
-		"number":   number,
-		"plural":   plural,
+		"octets":   phrase.Octets,
+		"number":   phrase.Number,
+		"plural":   phrase.Plural,
 		"account":  accountURL,
 		"alias":    aliasURL,
 		"domain":   domainURL,

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"postroom/store"
+	"postroom/web/phrase"
 )
 
 // A step is one event of a message's way as the timeline shows it.
@@ -78,7 +79,7 @@ func timeline(events []store.Event, now time.Time) []step {
 			steps[i].Day = steps[i].At.At.Format("2 Jan 2006")
 		}
 		if i > 0 {
-			steps[i].After = elapsed(e.Time.Sub(events[i-1].Time))
+			steps[i].After = phrase.Elapsed(e.Time.Sub(events[i-1].Time))
 		}
 	}
 	return steps

@@ -5,11 +5,13 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"postroom/web/phrase"
 )
 
 // text says in one sentence where the message is for this recipient.
 func (f fate) text(now time.Time) string {
-	ago := relative(f.At, now)
+	ago := phrase.Relative(f.At, now)
 	switch f.State {
 	case inMaildrop:
 		return fmt.Sprintf("It is in the maildrop of %s and has not been collected yet.", f.Who)
@@ -71,7 +73,7 @@ func letGo(by []string) string {
 func (f fate) waiting(now time.Time) string {
 	next := "it is due now"
 	if f.Next != nil && f.Next.After(now) {
-		next = "the next attempt is " + relative(*f.Next, now)
+		next = "the next attempt is " + phrase.Relative(*f.Next, now)
 	}
 	if f.tries == 0 {
 		return fmt.Sprintf("It waits in the queue for %s; %s.", f.name(), next)

@@ -40,7 +40,8 @@ var mayImport = map[string][]string{
 	"delivery/smtpclient":          {"smtpd/wire", "store/mail"},
 	"delivery/smtpclient/smtptest": {},
 	"delivery":                     {"delivery/dane", "delivery/dkim", "delivery/dsn", "delivery/route", "delivery/smtpclient", "delivery/sts", "store", "store/mail"},
-	"web":                          {"store", "store/admin", "store/auth", "store/zone"},
+	"web":                          {"store", "store/admin", "store/auth", "store/zone", "web/phrase"},
+	"web/phrase":                   {},
 	"cmd/postroom/bench":           {},
 	"cmd/postroom": {
 		"cmd/postroom/bench", "delivery", "delivery/resolver", "delivery/route", "delivery/sts", "pop3d", "smtpd", "smtpd/policy", "smtpd/policy/spf",
