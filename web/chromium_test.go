@@ -169,7 +169,7 @@ func TestNothingScrollsSideways(t *testing.T) {
 				"overview": "/", "messages": "/messages", "queue": "/queue", "domains": "/domains", "accounts": "/accounts",
 				"destinations": "/destinations", "routes": "/routes", "sources": "/sources", "domain": "/domains/example.org",
 				"aliases": "/aliases", "devices": "/devices", "lists": "/lists", "limits": "/limits", "check": "/check", "certificate": "/certificate", "dns": "/domains/example.org/dns",
-				"account": accountURL(boss), "nothing-found": "/messages?q=nobody@nowhere.example", "no-page": "/nothing/here",
+				"account": accountURL(boss), "me": "/me", "confirm-password": "/confirm-password?again=yes", "nothing-found": "/messages?q=nobody@nowhere.example", "no-page": "/nothing/here",
 			}
 			if life == "busy" {
 				s.fill()

@@ -17,6 +17,12 @@ type failure struct {
 	Text  string
 }
 
+// A failurePage is a failure with the way on.
+type failurePage struct {
+	failure
+	Home link
+}
+
 // Error makes a failure an error, so that a handler can return it.
 func (f failure) Error() string { return fmt.Sprintf("%d %s", f.Code, f.Title) }
 
@@ -25,6 +31,10 @@ var (
 	errNoPage = failure{
 		http.StatusNotFound, "There is no such page",
 		"The address may be mistyped, or what it showed has been removed since. The overview leads to everything that there is.",
+	}
+	errNotAdmin = failure{
+		http.StatusForbidden, "That is for administrators",
+		"You are signed in with an account that may look after itself alone. An administrator can do this for you.",
 	}
 	errMethod = failure{
 		http.StatusMethodNotAllowed, "That can’t be done here",
@@ -102,11 +112,7 @@ func (p *pages) fail(v *visit, err error) {
 
 // showFailure doesn't touch the session: the session may be what failed.
 func (p *pages) showFailure(v *visit, f failure) {
-	l := layout{Title: f.Title, Hostname: p.Hostname, Version: p.Version, Body: f}
-	if v.user != nil {
-		l.User, l.UserURL = v.user.Address.String(), accountURL(v.user.Address.String())
-	}
-	page, err := p.render("failure", l)
+	page, err := p.render("failure", v.layout(f.Title, failurePage{f, v.home()}))
 	if err != nil {
 		p.Log.ErrorContext(v.r.Context(), "the page about a failure failed", "err", err)
 		http.Error(v.w, f.Title, f.Code)

@@ -20,11 +20,10 @@ type loginPage struct {
 // What a sign-in that failed is told. The first is the same for a wrong name, a
 // wrong password and a disabled account.
 const (
-	textDenied   = "The address or the password is wrong. App passwords don’t open this page."
-	textBusy     = "Too many people are signing in at the moment. Try again in a few seconds."
-	textBlocked  = "Too many sign-ins from your address have failed, so none is looked at for a while, whatever the password. Try again after %s UTC, or from another place."
-	textListed   = "An administrator doesn’t let anybody sign in from your network."
-	textNotAdmin = "These pages are for administrators, and this account is not one. Another administrator can change that."
+	textDenied  = "The address or the password is wrong. App passwords don’t open this page."
+	textBusy    = "Too many people are signing in at the moment. Try again in a few seconds."
+	textBlocked = "Too many sign-ins from your address have failed, so none is looked at for a while, whatever the password. Try again after %s UTC, or from another place."
+	textListed  = "An administrator doesn’t let anybody sign in from your network."
 )
 
 func (p *pages) showLogin(v *visit) error {
@@ -47,26 +46,31 @@ func (p *pages) signIn(v *visit) error {
 	account, err := p.Auth.Login(v.r.Context(), auth.Attempt{
 		Login: page.Username, Password: v.field("password"), Client: v.client(), Protocol: "web", Web: true,
 	})
-	code := http.StatusUnauthorized
-	switch {
-	case errors.Is(err, auth.ErrDenied):
-		page.Mistake = textDenied
-	case errors.Is(err, auth.ErrBlocked):
-		page.Mistake, code = blockedText(err), http.StatusTooManyRequests
-	case errors.Is(err, auth.ErrBusy):
-		page.Mistake, code = textBusy, http.StatusServiceUnavailable
+	var code int
+	switch page.Mistake, code = refusedLogin(err, textDenied); {
+	case page.Mistake != "":
+		return v.showAs(code, "login", "Sign in", page)
 	case err != nil:
 		return err
-	case !account.Admin:
-		page.Mistake, code = textNotAdmin, http.StatusForbidden
-	}
-	if page.Mistake != "" {
-		return v.showAs(code, "login", "Sign in", page)
 	}
 	if err := v.begin(account); err != nil {
 		return err
 	}
 	return v.done(page.Next, "")
+}
+
+// refusedLogin returns what to tell who gave the wrong password, or mayn't give any
+// now. It returns nothing for other errors.
+func refusedLogin(err error, denied string) (text string, code int) {
+	switch {
+	case errors.Is(err, auth.ErrDenied):
+		return denied, http.StatusUnauthorized
+	case errors.Is(err, auth.ErrBlocked):
+		return blockedText(err), http.StatusTooManyRequests
+	case errors.Is(err, auth.ErrBusy):
+		return textBusy, http.StatusServiceUnavailable
+	}
+	return "", 0
 }
 
 // blockedText tells who may not sign in for a while until when.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"postroom/store"
 	"postroom/web/phrase"
 )
 
@@ -56,7 +57,6 @@ func (p *pages) funcs() template.FuncMap {
 		"domain":   domainURL,
 		"message":  messageURL,
 		"searched": searchURL,
-		"sections": func() []navigation { return sections },
 	}
 }
 
@@ -92,6 +92,33 @@ var sections = []navigation{
 		{"Check a mail", "/check", "check"},
 		{"Certificate", "/certificate", "certificate"},
 	}},
+	{"You", []link{
+		{"Your own page", "/me", "me"},
+	}},
+}
+
+// ownSections is the navigation of who is no administrator: the pages that
+// everybody has.
+var ownSections = []navigation{
+	{"Your account", []link{
+		{"Overview", "/me", "me"},
+	}},
+}
+
+func sectionsFor(a store.Account) []navigation {
+	if a.Admin {
+		return sections
+	}
+	return ownSections
+}
+
+// sectionFor names the entry of a's navigation that a path belongs to. Everybody's
+// own pages are one entry of an administrator's.
+func sectionFor(a store.Account, path string) string {
+	if own, ok := strings.CutPrefix(path, "/me/"); ok && !a.Admin {
+		return "me/" + own
+	}
+	return section(path)
 }
 
 // section names the part of the site that a path lies in.

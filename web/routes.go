@@ -12,8 +12,16 @@ type need uint8
 
 const (
 	needNobody need = iota // open to everyone
+	needUser               // signed in, with an enabled account
 	needAdmin              // signed in, an enabled administrator
+
+	// lately is added to one of the two above where harm can be done: the password
+	// must have been given in the last minutes, see confirmFor.
+	lately need = 1 << 7
 )
+
+// who is the need without what may be added to it.
+func (n need) who() need { return n &^ lately }
 
 // A route is one thing that can be asked for.
 type route struct {
@@ -31,6 +39,11 @@ func (p *pages) routes() []route {
 		{"GET", "/assets/{name}", needNobody, p.asset},
 		{"GET", "/favicon.ico", needNobody, p.favicon},
 
+		{"GET", "/confirm-password", needUser, p.showConfirmPassword},
+		{"POST", "/confirm-password", needUser, p.confirmPassword},
+
+		{"GET", "/me", needUser, p.showMe},
+
 		{"GET", "/{$}", needAdmin, p.showOverview},
 
 		{"GET", "/messages", needAdmin, p.showMessages},
@@ -38,8 +51,8 @@ func (p *pages) routes() []route {
 		{"GET", "/messages/{id}/sender", needAdmin, p.showSender},
 		{"GET", "/queue", needAdmin, p.showQueue},
 		{"POST", "/queue", needAdmin, p.changeQueue},
-		{"GET", "/queue/return", needAdmin, p.confirmReturn},
-		{"POST", "/queue/return", needAdmin, p.returnQueue},
+		{"GET", "/queue/return", needAdmin | lately, p.confirmReturn},
+		{"POST", "/queue/return", needAdmin | lately, p.returnQueue},
 
 		{"GET", "/destinations", needAdmin, p.showDestinations},
 		{"POST", "/destinations", needAdmin, p.changeDestination},
@@ -62,22 +75,22 @@ func (p *pages) routes() []route {
 		{"GET", "/domains/{name}/dns/zone", needAdmin, p.downloadZone},
 		{"GET", "/domains/{name}/dkim", needAdmin, p.confirmDKIM},
 		{"POST", "/domains/{name}/dkim", needAdmin, p.rotateDKIM},
-		{"GET", "/domains/{name}/dkim/remove", needAdmin, p.confirmDKIMKey},
-		{"POST", "/domains/{name}/dkim/remove", needAdmin, p.removeDKIMKey},
-		{"GET", "/domains/{name}/remove", needAdmin, p.confirmDomain},
-		{"POST", "/domains/{name}/remove", needAdmin, p.removeDomain},
+		{"GET", "/domains/{name}/dkim/remove", needAdmin | lately, p.confirmDKIMKey},
+		{"POST", "/domains/{name}/dkim/remove", needAdmin | lately, p.removeDKIMKey},
+		{"GET", "/domains/{name}/remove", needAdmin | lately, p.confirmDomain},
+		{"POST", "/domains/{name}/remove", needAdmin | lately, p.removeDomain},
 
 		{"GET", "/accounts", needAdmin, p.showAccounts},
 		{"POST", "/accounts", needAdmin, p.addAccount},
 		{"GET", "/accounts/{address}", needAdmin, p.showAccount},
 		{"POST", "/accounts/{address}/disable", needAdmin, p.disableAccount},
 		{"POST", "/accounts/{address}/enable", needAdmin, p.enableAccount},
-		{"POST", "/accounts/{address}/password", needAdmin, p.setPassword},
-		{"POST", "/accounts/{address}/app-passwords", needAdmin, p.addAppPassword},
-		{"POST", "/accounts/{address}/app-passwords/remove", needAdmin, p.removeAppPassword},
+		{"POST", "/accounts/{address}/password", needAdmin | lately, p.setPassword},
+		{"POST", "/accounts/{address}/app-passwords", needAdmin | lately, p.addAppPassword},
+		{"POST", "/accounts/{address}/app-passwords/remove", needAdmin | lately, p.removeAppPassword},
 		{"POST", "/accounts/{address}/limits", needAdmin, p.setAccountLimits},
-		{"GET", "/accounts/{address}/remove", needAdmin, p.confirmAccount},
-		{"POST", "/accounts/{address}/remove", needAdmin, p.removeAccount},
+		{"GET", "/accounts/{address}/remove", needAdmin | lately, p.confirmAccount},
+		{"POST", "/accounts/{address}/remove", needAdmin | lately, p.removeAccount},
 
 		{"GET", "/aliases", needAdmin, p.showAliases},
 		{"POST", "/aliases", needAdmin, p.addAlias},
@@ -142,13 +155,19 @@ func (p *pages) visit(v *visit, route route) error {
 	if err := v.load(); err != nil {
 		return err
 	}
-	if route.needs == needAdmin {
-		switch err := v.identify(); {
-		case errors.Is(err, errSignedOut):
-			return v.toLogin()
-		case err != nil:
-			return err
-		}
+	if route.needs.who() == needNobody {
+		return route.handle(v)
+	}
+	err := v.identify()
+	switch {
+	case errors.Is(err, errSignedOut):
+		return v.toLogin()
+	case err != nil:
+		return err
+	case route.needs.who() == needAdmin && !v.user.Admin:
+		return v.stray()
+	case route.needs&lately != 0 && !v.confirmed():
+		return v.toConfirmation()
 	}
 	return route.handle(v)
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"postroom/store/admin"
 )
@@ -43,8 +44,8 @@ func (r route) example(s *site) string {
 }
 
 // TestRoutesKeepTheirDoors walks the route table: each route as a stranger, as
-// somebody who has lost the right to be here, as an administrator, and with
-// methods that it doesn't list.
+// somebody who has lost the right to be here, as a user, as an administrator whose
+// password was given long ago and lately, and with methods that it doesn't list.
 func TestRoutesKeepTheirDoors(t *testing.T) {
 	s := newSite(t)
 	s.domain("spare.example")
@@ -61,7 +62,10 @@ func TestRoutesKeepTheirDoors(t *testing.T) {
 	former := s.browser()
 	former.post("/login", "username", "former@example.org", "password", bossPassword).has(t, http.StatusSeeOther)
 	s.must(s.admin.DisableAccount(t.Context(), "former@example.org", false))
-	stranger, chief, lured := s.browser(), s.signedIn(), s.signedIn()
+	stale := s.signedIn()
+	s.wait(confirmFor + time.Second)
+	s.account(admin.NewAccount{Address: "user@example.org", Password: bossPassword})
+	stranger, user, chief, lured := s.browser(), s.signedInAs("user@example.org"), s.signedIn(), s.signedIn()
 	lured.header.Set("Sec-Fetch-Site", "cross-site")
 
 	routes := newPages(s.server).routes()
@@ -70,11 +74,27 @@ func TestRoutesKeepTheirDoors(t *testing.T) {
 			path := r.example(s)
 			for who, b := range map[string]*browser{"a stranger": stranger, "a former administrator": former} {
 				a := b.do(r.method, path, strings.NewReader(""))
-				if r.needs == needAdmin && (a.code != http.StatusSeeOther || !strings.HasPrefix(a.location, "/login")) {
+				if r.needs.who() != needNobody && (a.code != http.StatusSeeOther || !strings.HasPrefix(a.location, "/login")) {
 					t.Errorf("%s is answered %d to %q, want a redirect to /login", who, a.code, a.location)
 				}
-				if r.needs == needNobody && strings.HasPrefix(a.location, "/login?") {
+				if r.needs.who() == needNobody && strings.HasPrefix(a.location, "/login?") {
 					t.Errorf("%s is asked to sign in", who)
+				}
+			}
+			if r.needs.who() != needNobody { // who signs out is a stranger
+				a := user.do(r.method, path, strings.NewReader(""))
+				refused := a.code == http.StatusForbidden && strings.Contains(a.body, errNotAdmin.Title)
+				if r.path == "/{$}" {
+					refused = a.location == "/me"
+				}
+				if refused != (r.needs.who() == needAdmin) {
+					t.Errorf("a user is answered %d to %q", a.code, a.location)
+				}
+			}
+			if r.needs&lately != 0 {
+				a := stale.do(r.method, path, strings.NewReader(""))
+				if a.code != http.StatusSeeOther || !strings.HasPrefix(a.location, "/confirm-password?") {
+					t.Errorf("with a password given long ago it is answered %d to %q", a.code, a.location)
 				}
 			}
 			if r.method == "POST" { // by a form on another site
@@ -86,7 +106,7 @@ func TestRoutesKeepTheirDoors(t *testing.T) {
 				}); listed {
 					continue
 				}
-				for _, b := range []*browser{stranger, chief} {
+				for _, b := range []*browser{stranger, user, chief} {
 					a := b.do(method, path, nil)
 					a.has(t, http.StatusMethodNotAllowed)
 					if !strings.Contains(a.header.Get("Allow"), r.method) {
@@ -97,7 +117,7 @@ func TestRoutesKeepTheirDoors(t *testing.T) {
 			switch {
 			case r.path == "/domains/{name}/dns/zone": // a file
 				chief.get(path).has(t, http.StatusOK, "IN MX")
-			case r.method == "GET" && r.needs == needAdmin:
+			case r.method == "GET" && r.needs.who() != needNobody:
 				chief.get(path).has(t, http.StatusOK, "<h1", boss)
 			}
 		})
@@ -174,7 +194,7 @@ func TestPagesAreSmall(t *testing.T) {
 	b := s.signedIn()
 	for _, path := range []string{
 		"/", "/messages", "/queue", "/destinations", "/routes", "/sources", "/accounts", "/aliases", "/domains", "/domains/branch-office.example",
-		"/lists", "/limits", "/devices", "/check", "/certificate", "/domains/example.org", "/domains/example.org/dns",
+		"/lists", "/limits", "/devices", "/check", "/certificate", "/me", "/confirm-password", "/domains/example.org", "/domains/example.org/dns",
 	} {
 		if n := len(b.get(path).body); n > 100_000 {
 			t.Errorf("%s has %d octets", path, n)

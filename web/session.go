@@ -20,6 +20,8 @@ const (
 	// sessionTouch is how stale the time of the last request may become, so that
 	// reading pages doesn't write to the database each time.
 	sessionTouch = 5 * time.Minute
+	// confirmFor is how long a password that was given counts for what is dangerous.
+	confirmFor = 10 * time.Minute
 )
 
 // Keys of a session's values.
@@ -27,6 +29,7 @@ const (
 	keyAccount = "account" // int64
 	keyProof   = "proof"   // []byte, see proofOf
 	keySeen    = "seen"    // int64, seconds since 1970
+	keyGiven   = "given"   // int64, when the password was given last
 	keyFlash   = "flash"   // string, a notice for the next page
 	keyTone    = "tone"    // string, that of the notice
 )
@@ -65,8 +68,7 @@ func (v *visit) load() error {
 }
 
 // identify finds out who is signed in, anew for each request: an account that
-// was disabled, removed, is no administrator any more or has a new password is
-// signed out (errSignedOut).
+// was disabled, removed or has a new password is signed out (errSignedOut).
 func (v *visit) identify() error {
 	ctx := v.r.Context()
 	id := store.AccountID(v.sessions.GetInt64(ctx, keyAccount))
@@ -83,7 +85,7 @@ func (v *visit) identify() error {
 	now := v.Now()
 	seen := time.Unix(v.sessions.GetInt64(ctx, keySeen), 0)
 	proven := subtle.ConstantTimeCompare(v.sessions.GetBytes(ctx, keyProof), proofOf(a)) == 1
-	if !a.Admin || a.Disabled || !proven || now.Sub(seen) > sessionIdle {
+	if a.Disabled || !proven || now.Sub(seen) > sessionIdle {
 		return v.forget()
 	}
 	if now.Sub(seen) > sessionTouch {
@@ -111,6 +113,7 @@ func (v *visit) begin(a store.Account) error {
 	v.sessions.Put(ctx, keyAccount, int64(a.ID))
 	v.sessions.Put(ctx, keyProof, proofOf(a))
 	v.sessions.Put(ctx, keySeen, v.Now().Unix())
+	v.sessions.Put(ctx, keyGiven, v.Now().Unix())
 	return nil
 }
 

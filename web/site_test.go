@@ -120,8 +120,14 @@ func (s *site) browser() *browser {
 // signedIn returns a browser in which the administrator has signed in.
 func (s *site) signedIn() *browser {
 	s.t.Helper()
+	return s.signedInAs(boss)
+}
+
+// signedInAs is signedIn for another account with the same password.
+func (s *site) signedInAs(address string) *browser {
+	s.t.Helper()
 	b := s.browser()
-	if a := b.post("/login", "username", boss, "password", bossPassword); a.code != http.StatusSeeOther {
+	if a := b.post("/login", "username", address, "password", bossPassword); a.code != http.StatusSeeOther {
 		s.t.Fatalf("signing in was answered %d:\n%s", a.code, a.body)
 	}
 	return b

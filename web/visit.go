@@ -51,9 +51,9 @@ type visit struct {
 // layout is what the frame of every page shows.
 type layout struct {
 	Title    string
+	Sections []navigation
 	Section  string // which entry of the navigation is the current one
 	User     string // who is signed in, empty if nobody is
-	UserURL  string
 	Hostname string
 	Version  string
 	Notice   string // what the last request did, or empty
@@ -68,13 +68,8 @@ func (v *visit) show(name, title string, body any) error {
 }
 
 func (v *visit) showAs(code int, name, title string, body any) error {
-	l := layout{
-		Title: title, Section: section(v.r.URL.Path), Hostname: v.Hostname, Version: v.Version,
-		Notice: v.sessions.PopString(v.r.Context(), keyFlash), Tone: v.sessions.PopString(v.r.Context(), keyTone), Body: body,
-	}
-	if v.user != nil {
-		l.User, l.UserURL = v.user.Address.String(), accountURL(v.user.Address.String())
-	}
+	l := v.layout(title, body)
+	l.Notice, l.Tone = v.sessions.PopString(v.r.Context(), keyFlash), v.sessions.PopString(v.r.Context(), keyTone)
 	page, err := v.render(name, l)
 	if err != nil {
 		return err
@@ -84,6 +79,15 @@ func (v *visit) showAs(code int, name, title string, body any) error {
 	}
 	v.write(code, page)
 	return nil
+}
+
+// layout returns the frame of a page for who is signed in.
+func (v *visit) layout(title string, body any) layout {
+	l := layout{Title: title, Hostname: v.Hostname, Version: v.Version, Body: body}
+	if v.user != nil {
+		l.User, l.Sections, l.Section = v.user.Address.String(), sectionsFor(*v.user), sectionFor(*v.user, v.r.URL.Path)
+	}
+	return l
 }
 
 // showForm answers with a page that holds a form. A mistake in what was sent is

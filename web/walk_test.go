@@ -155,7 +155,7 @@ func TestAdministratorSetsLimits(t *testing.T) {
 	w.look("limits-mistake")
 	w.run("mend it", chromedp.SetValue(css("#recipients_per_day"), "20"), chromedp.Click(css(`button[value=set]`)), chromedp.WaitVisible(css(".notice.good")))
 	s.recipientsOut(boss, 8)
-	w.run("look at an account", chromedp.Click(css(".who a")), chromedp.WaitVisible(css("#limits")))
+	w.run("look at an account", chromedp.Click(css(".who a")), chromedp.Click(css("header a.far")), chromedp.WaitVisible(css("#limits")))
 	w.reads("#limits", "16", "The same mail counts for", "has used 80 % of a limit")
 	w.run("limit it", chromedp.Click(css(".change summary")), chromedp.SendKeys(css("#messages_per_hour"), "9"), chromedp.Click(css(`#limits button[value=set]`)), chromedp.WaitVisible(css(".notice.good")))
 	w.reads("#limits", "8 of 9", "1 left", "own")
