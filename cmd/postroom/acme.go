@@ -85,7 +85,7 @@ func (a *acmeClient) wanted(ctx context.Context, conf *Config) []wantedName {
 		if d.Backup {
 			continue
 		}
-		for _, service := range []string{"mta-sts.", "autoconfig."} {
+		for _, service := range []string{"mta-sts.", "autoconfig.", "autodiscover."} {
 			if name := service + d.Name; name != conf.certificateName() {
 				list = append(list, wantedName{name, a.leadsHere(ctx, name, conf.certificateName())})
 			}

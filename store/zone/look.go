@@ -207,7 +207,7 @@ func dmarcNames(domain string) []string {
 
 // aliases looks at the names in the domain that are to lead to this server.
 func (l *look) aliases(ctx context.Context, f Facts) {
-	for _, name := range []string{"mta-sts." + f.Domain, "autoconfig." + f.Domain} {
+	for _, name := range []string{"mta-sts." + f.Domain, "autoconfig." + f.Domain, "autodiscover." + f.Domain} {
 		l.alias(ctx, name)
 		l.addresses(ctx, name)
 	}

@@ -7,13 +7,20 @@ import (
 	"strings"
 )
 
-// autoconfig judges the name at which mail programs look for their settings.
+// autoconfig judges the names at which mail programs look for their settings.
 func (j *judge) autoconfig() []Record {
-	r := j.lead("autoconfig", Autoconfig, "Thunderbird and others find the settings for "+j.Domain+" there.")
-	if j.Ports.HTTP == 0 && j.Ports.HTTPS == 0 && r.State != Unknown {
-		r.Do = strings.TrimSpace(r.Do + " While listen.http and listen.https are off, a proxy must hand requests for them on to listen.web.")
+	thunderbird := j.lead("autoconfig", Autoconfig, "Thunderbird and others find the settings for "+j.Domain+" there.")
+	if j.Ports.HTTP == 0 && j.Ports.HTTPS == 0 && thunderbird.State != Unknown {
+		thunderbird.Do = strings.TrimSpace(thunderbird.Do + " While listen.http and listen.https are off, a proxy must hand requests for them on to listen.web.")
 	}
-	return []Record{r}
+	outlook := j.lead("autodiscover", Autoconfig, "Outlook finds the settings for "+j.Domain+" there.")
+	switch {
+	case j.Ports.HTTPS == 0 && outlook.State != Unknown:
+		outlook.Do = strings.TrimSpace(outlook.Do + " While listen.https is off, a proxy with TLS must hand requests for it on to listen.web.")
+	case outlook.State == Right && !j.isCertified(outlook.Name):
+		outlook.be(Fine, "No certificate of an authority for this name is shown here yet, and Outlook asks under no other: tls.acme gets one, or tls.cert must have the name.")
+	}
+	return []Record{thunderbird, outlook}
 }
 
 // A srv is a service as mail programs look for it.
@@ -23,14 +30,18 @@ type srv struct {
 }
 
 // services are what mail programs may look for (RFC 6186 section 3, RFC 8314 section
-// 5.1), whether it is there or not.
+// 5.1), whether it is there or not, and where Outlook asks.
 func services(f Facts) []srv {
-	return []srv{
+	list := []srv{
 		{"_submissions._tcp." + f.Domain, "send over TLS", f.Ports.Submissions},
 		{"_submission._tcp." + f.Domain, "send with STARTTLS", f.Ports.Submission},
 		{"_pop3s._tcp." + f.Domain, "collect over TLS", f.Ports.POP3S},
 		{"_pop3._tcp." + f.Domain, "collect with STLS", f.Ports.POP3},
 	}
+	if f.Ports.HTTPS != 0 { // a proxy that answers instead of it isn't known here
+		list = append(list, srv{"_autodiscover._tcp." + f.Domain, "ask for all these settings (Outlook)", f.Ports.HTTPS})
+	}
+	return list
 }
 
 // services judges the records of those services that there are, and of others that

@@ -106,8 +106,8 @@ const (
 	Reverse    Purpose = "reverse"    // the names of addresses that mail leaves from
 	MTASTS     Purpose = "mta-sts"    // RFC 8461
 	TLSRPT     Purpose = "tlsrpt"     // RFC 8460
-	Autoconfig Purpose = "autoconfig" // Thunderbird and others
-	Services   Purpose = "services"   // SRV records: RFC 6186, RFC 8314
+	Autoconfig Purpose = "autoconfig" // Thunderbird, Outlook and others
+	Services   Purpose = "services"   // SRV records: RFC 6186, RFC 8314, and Outlook's
 )
 
 // A State says how what was found stands to what is wanted.

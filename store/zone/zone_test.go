@@ -44,10 +44,10 @@ func good() []string {
 		`_mta-sts.example.org. 60 IN TXT "v=STSv1; id=` + policy.ID() + `"`,
 		"mta-sts.example.org. 60 IN CNAME mail.example.org.",
 		`_smtp._tls.example.org. 60 IN TXT "v=TLSRPTv1; rua=mailto:postmaster@example.org"`,
-		"autoconfig.example.org. 60 IN CNAME mail.example.org.",
+		"autoconfig.example.org. 60 IN CNAME mail.example.org.", "autodiscover.example.org. 60 IN CNAME mail.example.org.",
 		"_submissions._tcp.example.org. 60 IN SRV 0 1 465 mail.example.org.",
 		"_submission._tcp.example.org. 60 IN SRV 0 1 587 mail.example.org.",
-		"_pop3s._tcp.example.org. 60 IN SRV 0 1 995 mail.example.org.",
+		"_pop3s._tcp.example.org. 60 IN SRV 0 1 995 mail.example.org.", "_autodiscover._tcp.example.org. 60 IN SRV 0 1 443 mail.example.org.",
 	}
 }
 
@@ -73,7 +73,7 @@ func report(t *testing.T, f Facts, lines ...string) Report {
 
 func TestAllRight(t *testing.T) {
 	r := report(t, facts(), good()...)
-	if !r.OK || len(r.Records) != 16 {
+	if !r.OK || len(r.Records) != 18 {
 		t.Errorf("OK is %v, with %d records", r.OK, len(r.Records))
 	}
 	for _, rec := range r.Records {
@@ -114,7 +114,7 @@ func everythingFails(how string) []string {
 	var lines []string
 	for _, name := range []string{
 		"example.org", "mail.example.org", "s1._domainkey.example.org", "_dmarc.example.org", "_mta-sts.example.org", "mta-sts.example.org",
-		"_smtp._tls.example.org", "autoconfig.example.org", "_submissions._tcp.example.org", "_submission._tcp.example.org", "_pop3s._tcp.example.org",
+		"_smtp._tls.example.org", "autoconfig.example.org", "autodiscover.example.org", "_autodiscover._tcp.example.org", "_submissions._tcp.example.org", "_submission._tcp.example.org", "_pop3s._tcp.example.org",
 		"_pop3._tcp.example.org", "1.2.0.192.in-addr.arpa", "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa",
 	} {
 		for _, kind := range []string{"MX", "A", "AAAA", "TXT", "CNAME", "SRV", "PTR"} {
@@ -426,5 +426,47 @@ func compare(t *testing.T, name, got string) {
 	}
 	if got != string(want) {
 		t.Errorf("%s (go test -update writes it anew):\n%s\nwant:\n%s", name, got, want)
+	}
+}
+
+// Outlook asks under a name and finds others by an SRV record, both with TLS.
+func TestAutodiscover(t *testing.T) {
+	for _, test := range []struct {
+		it      string
+		change  func(*Facts)
+		without string
+		with    []string
+		name    string
+		state   State
+		do      string
+	}{
+		{"finds the name", nil, "", nil, "autodiscover.", Right, ""},
+		{"misses the name", nil, "autodiscover.", nil, "autodiscover.", Missing, "Add it."},
+		{"sees that it wouldn't be trusted", certified("mail.example.org"), "", nil, "autodiscover.", Fine, "Outlook asks under no other"},
+		{"trusts its certificate", certified("mail.example.org", "autodiscover.example.org"), "", nil, "autodiscover.", Right, ""},
+		{"lets a proxy answer", func(f *Facts) { f.Ports.HTTPS = 0 }, "autodiscover.", nil, "autodiscover.", Missing, "listen.https is off"},
+		{"finds the service", nil, "", nil, "_autodiscover._tcp.", Right, ""},
+		{"finds the service elsewhere", nil, "_autodiscover", []string{"_autodiscover._tcp.example.org. 60 IN SRV 0 1 443 far.net."}, "_autodiscover._tcp.", Wrong, "not here"},
+		{"says nothing of a service that isn't here", func(f *Facts) { f.Ports.HTTPS = 0 }, "", nil, "_autodiscover._tcp.", "", ""},
+	} {
+		t.Run(test.it, func(t *testing.T) {
+			f := facts()
+			if test.change != nil {
+				test.change(&f)
+			}
+			lines := good()
+			if test.without != "" {
+				lines = without(lines, test.without)
+			}
+			var found Record
+			for _, rec := range report(t, f, append(lines, test.with...)...).Records {
+				if rec.Name == test.name+"example.org" {
+					found = rec
+				}
+			}
+			if found.State != test.state || !strings.Contains(found.Do, test.do) {
+				t.Errorf("it is %q: %s", found.State, found.Do)
+			}
+		})
 	}
 }
