@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"postroom/store"
@@ -29,13 +30,35 @@ func (p *pages) handlePublic(mux *http.ServeMux) {
 	mux.Handle("GET /.well-known/mta-sts.txt", p.public(p.stsPolicy))
 	mux.Handle("GET /mail/config-v1.1.xml", p.public(p.autoconfig))
 	mux.Handle("GET /.well-known/autoconfig/mail/config-v1.1.xml", p.public(p.autoconfig))
+	for _, path := range OutlookPaths {
+		mux.Handle("POST "+path, p.public(p.autodiscover))
+		mux.Handle("GET "+path, p.public(p.autodiscover))
+	}
+	mux.Handle("GET /apple.mobileconfig", p.public(p.appleProfile))
 }
+
+// OutlookPaths are where Outlook's versions ask for settings: they don't agree on
+// capitals.
+var OutlookPaths = []string{"/autodiscover/autodiscover.xml", "/Autodiscover/Autodiscover.xml", "/AutoDiscover/AutoDiscover.xml"}
 
 // A publication is what a public handler answers.
 type publication struct {
 	kind string // Content-Type
 	text string
+	file string // what to save it as; empty: it is read
 }
+
+// errNoPrograms says that mail programs can't both collect and send here.
+var errNoPrograms = notPublished("no mail program can collect and send here")
+
+// A notPublished is the reason why there is no such publication.
+type notPublished string
+
+// Error returns the reason.
+func (e notPublished) Error() string { return string(e) }
+
+// Is reports whether target is store.ErrNotFound.
+func (e notPublished) Is(target error) bool { return target == store.ErrNotFound }
 
 // public answers with a publication. Programs read it: they get no pages.
 func (p *pages) public(find func(*http.Request) (publication, error)) http.Handler {
@@ -48,10 +71,17 @@ func (p *pages) public(find func(*http.Request) (publication, error)) http.Handl
 			p.Log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "err", err)
 			http.Error(w, "Try again later.", http.StatusInternalServerError)
 		default:
-			w.Header().Set("Content-Type", found.kind)
+			found.head(w.Header())
 			_, _ = io.WriteString(w, found.text) // fails only if nobody is there to read it
 		}
 	})
+}
+
+func (p publication) head(h http.Header) {
+	h.Set("Content-Type", p.kind)
+	if p.file != "" {
+		h.Set("Content-Disposition", `attachment; filename="`+url.PathEscape(p.file)+`"`)
+	}
 }
 
 // stsPolicy finds the MTA-STS policy of the domain in Host (RFC 8461 section 3.3).
@@ -61,7 +91,7 @@ func (p *pages) stsPolicy(r *http.Request) (publication, error) {
 		return publication{}, store.ErrNotFound
 	}
 	policy, err := p.Admin.STSPolicy(r.Context(), domain)
-	return publication{"text/plain; charset=utf-8", policy.Text()}, err
+	return publication{kind: "text/plain; charset=utf-8", text: policy.Text()}, err
 }
 
 // autoconfig finds the settings for mail programs of a domain's users: that of the
@@ -78,7 +108,7 @@ func (p *pages) autoconfig(r *http.Request) (publication, error) {
 			return publication{}, err
 		}
 		text, err := xml.MarshalIndent(newSettings(domain, server), "", "  ")
-		return publication{"text/xml; charset=utf-8", xml.Header + string(text) + "\n"}, err
+		return publication{kind: "text/xml; charset=utf-8", text: xml.Header + string(text) + "\n"}, err
 	}
 	return publication{}, store.ErrNotFound
 }

@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/xml"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -189,4 +193,203 @@ func TestPublicMethods(t *testing.T) {
 	if a := ask(t, s.server.Handler(), "HEAD", "mta-sts.example.org", "/.well-known/mta-sts.txt"); a.code != 200 {
 		t.Errorf("HEAD: %d", a.code)
 	}
+}
+
+const outlookAsks = `<?xml version="1.0" encoding="utf-8"?>
+<Autodiscover xmlns="http://schemas.microsoft.com/exchange/autodiscover/outlook/requestschema/2006"><Request>
+<EMailAddress>%s</EMailAddress>
+<AcceptableResponseSchema>http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a</AcceptableResponseSchema>
+</Request></Autodiscover>`
+
+// post posts a document to a handler under a name.
+func post(t *testing.T, h http.Handler, host, path, body string) answer {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), "POST", "http://"+host+path, strings.NewReader(body))
+	r.Header.Set("Content-Type", "text/xml")
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return answer{code: w.Code, header: w.Header(), body: w.Body.String()}
+}
+
+// An outlookReading is an answer as Outlook understands it.
+type outlookReading struct {
+	XMLName  xml.Name `xml:"http://schemas.microsoft.com/exchange/autodiscover/responseschema/2006 Autodiscover"`
+	Response struct {
+		XMLName xml.Name
+		Account struct {
+			AccountType, Action string
+			Protocol            []outlookProtocol
+		}
+		Error struct {
+			ErrorCode int
+			Message   string
+		}
+	}
+}
+
+func TestAutodiscover(t *testing.T) {
+	s := publicSite(t)
+	for name, h := range s.handlers() {
+		for _, path := range OutlookPaths {
+			a := post(t, h, "autodiscover.example.org", path, fmt.Sprintf(outlookAsks, "Alice@Example.org"))
+			var got outlookReading
+			if err := xml.Unmarshal([]byte(a.body), &got); err != nil || a.code != 200 || a.header.Get("Content-Type") != "text/xml; charset=utf-8" {
+				t.Fatalf("%s: %d, %v, %s", name, a.code, err, a.body)
+			}
+			account := got.Response.Account
+			if got.Response.XMLName.Space != outlookSettings || account.AccountType != "email" || account.Action != "settings" {
+				t.Errorf("%s: %+v", name, got)
+			}
+			want := []outlookProtocol{
+				{"POP3", "mail.example.org", 995, "Alice@example.org", "off", "off", "on", "SSL", "on", "", ""},
+				{"SMTP", "mail.example.org", 465, "Alice@example.org", "off", "off", "on", "SSL", "on", "on", "off"},
+				{"SMTP", "mail.example.org", 587, "Alice@example.org", "off", "off", "on", "TLS", "on", "on", "off"},
+			}
+			if !slices.Equal(account.Protocol, want) {
+				t.Errorf("%s: %+v", name, account.Protocol)
+			}
+		}
+	}
+}
+
+// Who asks for something else gets no page, no repetition and no news of accounts.
+func TestAutodiscoverRefuses(t *testing.T) {
+	s := publicSite(t)
+	h := s.server.Handler()
+	path := OutlookPaths[0]
+	there, nobody := fmt.Sprintf(outlookAsks, boss), fmt.Sprintf(outlookAsks, "nobody@example.org")
+	if a, b := post(t, h, "example.org", path, there), post(t, h, "example.org", path, nobody); a.code != b.code || strings.ReplaceAll(a.body, boss, "nobody@example.org") != b.body {
+		t.Error("it tells who has an account")
+	}
+	for it, address := range map[string]string{"of a strange domain": "a@example.net", "of a backup domain": "a@backup.example"} {
+		if a := post(t, h, "example.org", path, fmt.Sprintf(outlookAsks, address)); a.code != 404 || strings.Contains(a.body, address) {
+			t.Errorf("%s: %d, %s", it, a.code, a.body)
+		}
+	}
+	bomb := `<!DOCTYPE x [<!ENTITY a "evil"><!ENTITY b "&a;&a;">]>` + fmt.Sprintf(outlookAsks, "&b;@example.org")
+	for it, body := range map[string]string{
+		"nothing": "", "no XML": "evil", "another document": "<evil/>", "no address": fmt.Sprintf(outlookAsks, ""), "a tag": fmt.Sprintf(outlookAsks, "&lt;evil&gt;@example.org"),
+		"a quoted address": fmt.Sprintf(outlookAsks, "\"evil\"@example.org"), "two addresses": fmt.Sprintf(outlookAsks, "evil@example.org, b@example.org"),
+		"a phone": strings.Replace(there, "outlook/responseschema/2006a", "mobilesync/responseschema/2006", 1), "a bomb": bomb, "too much": there + strings.Repeat(" ", maxOutlookRequest),
+	} {
+		a := post(t, h, "example.org", path, body)
+		var got outlookReading
+		if err := xml.Unmarshal([]byte(a.body), &got); err != nil || got.Response.Error.ErrorCode != 600 || strings.Contains(a.body, "evil") || len(got.Response.Account.Protocol) > 0 {
+			t.Errorf("%s: %d, %v, %s", it, a.code, err, a.body)
+		}
+	}
+	ask(t, h, "GET", "autodiscover.example.org", path).has(t, http.StatusOK, "<ErrorCode>600</ErrorCode>", "Outlook asks for mail settings")
+	if a := post(t, h, "example.org", path, strings.Repeat("x", maxBody+1)); a.code != http.StatusRequestEntityTooLarge {
+		t.Errorf("a long body: %d", a.code)
+	}
+}
+
+func FuzzParseOutlook(f *testing.F) {
+	f.Add(fmt.Sprintf(outlookAsks, "alice@example.org"))
+	f.Add(fmt.Sprintf(outlookAsks, `"a b"@example.org`))
+	f.Add("<Autodiscover><Request/></Autodiscover>")
+	f.Fuzz(func(t *testing.T, body string) {
+		address, err := parseOutlook([]byte(body))
+		if err != nil {
+			return
+		}
+		local, domain, ok := strings.Cut(address, "@")
+		if !ok || local == "" || domain == "" || len(address) > maxAddress || strings.ContainsAny(address, "<>\"\r\n \x00") {
+			t.Fatalf("took %q for an address", address)
+		}
+		p, err := outlookPublication(outlookDocument{Response: newOutlookAccount(address, zone.Server{Hostname: "mail.example.org", Ports: zone.Ports{POP3S: 995, Submissions: 465}})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got outlookReading
+		if err := xml.Unmarshal([]byte(p.text), &got); err != nil || len(got.Response.Account.Protocol) != 2 || got.Response.Account.Protocol[0].LoginName != address {
+			t.Fatalf("%q is answered %s, %v", address, p.text, err)
+		}
+	})
+}
+
+// readPlist reads the dictionaries of a property list, those inside one after the
+// other.
+func readPlist(t *testing.T, text string) []map[string]string {
+	t.Helper()
+	d := xml.NewDecoder(strings.NewReader(text))
+	var open, done []map[string]string
+	var key string
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return done
+		}
+		if err != nil {
+			t.Fatalf("%v in %s", err, text)
+		}
+		switch e := token.(type) {
+		case xml.StartElement:
+			switch name := e.Name.Local; name {
+			case "dict":
+				open = append(open, make(map[string]string))
+			case "true", "false":
+				open[len(open)-1][key] = name
+			case "key", "string", "integer":
+				var value string
+				if err := d.DecodeElement(&value, &e); err != nil {
+					t.Fatal(err)
+				}
+				if name == "key" {
+					key = value
+				} else {
+					open[len(open)-1][key] = value
+				}
+			}
+		case xml.EndElement:
+			if e.Name.Local == "dict" {
+				done = append(done, open[len(open)-1])
+				open = open[:len(open)-1]
+			}
+		}
+	}
+}
+
+func TestAppleProfile(t *testing.T) {
+	s := publicSite(t)
+	const path = "/apple.mobileconfig?emailaddress="
+	for name, h := range s.handlers() {
+		a := ask(t, h, "GET", "mail.example.org", path+"o'hara%2Bx%26y@Example.org")
+		a.has(t, http.StatusOK, "<!DOCTYPE plist")
+		if a.header.Get("Content-Type") != "application/x-apple-aspen-config" || a.header.Get("Content-Disposition") != `attachment; filename="example.org.mobileconfig"` {
+			t.Errorf("%s: header %v", name, a.header)
+		}
+		dicts := readPlist(t, a.body)
+		if len(dicts) != 2 {
+			t.Fatalf("%s: %d dictionaries: %s", name, len(dicts), a.body)
+		}
+		mail, profile := dicts[0], dicts[1]
+		for key, want := range map[string]string{
+			"PayloadType": "com.apple.mail.managed", "EmailAccountType": "EmailTypePOP", "EmailAddress": "o'hara+x&y@example.org",
+			"IncomingMailServerHostName": "mail.example.org", "IncomingMailServerPortNumber": "995", "IncomingMailServerUseSSL": "true", "IncomingMailServerUsername": "o'hara+x&y@example.org",
+			"OutgoingMailServerHostName": "mail.example.org", "OutgoingMailServerPortNumber": "465", "OutgoingMailServerUseSSL": "true", "OutgoingMailServerUsername": "o'hara+x&y@example.org",
+			"OutgoingPasswordSameAsIncomingPassword": "true",
+		} {
+			if mail[key] != want {
+				t.Errorf("%s: %s is %q, want %q", name, key, mail[key], want)
+			}
+		}
+		uuid := regexp.MustCompile(`^[0-9A-F]{8}-[0-9A-F]{4}-8[0-9A-F]{3}-[89AB][0-9A-F]{3}-[0-9A-F]{12}$`)
+		if profile["PayloadType"] != "Configuration" || !uuid.MatchString(mail["PayloadUUID"]) || !uuid.MatchString(profile["PayloadUUID"]) || mail["PayloadUUID"] == profile["PayloadUUID"] {
+			t.Errorf("%s: %v, %v", name, profile, mail)
+		}
+		if again := ask(t, h, "GET", "mail.example.org", path+"o'hara%2Bx%26y@example.org"); again.body != a.body {
+			t.Errorf("%s: the second one differs", name)
+		}
+		if other := readPlist(t, ask(t, h, "GET", "mail.example.org", path+"alice@example.org").body); other[1]["PayloadUUID"] == profile["PayloadUUID"] {
+			t.Errorf("%s: two accounts have the same UUID", name)
+		}
+		for _, wrong := range []string{"", "alice", "alice@example.net", "alice@backup.example", "a<b>@example.org", "a%0d%0ab@example.org"} {
+			if a := ask(t, h, "GET", "mail.example.org", path+wrong); a.code != http.StatusNotFound || strings.Contains(a.body, "alice") {
+				t.Errorf("%s: of %q: %d, %s", name, wrong, a.code, a.body)
+			}
+		}
+	}
+	s.admin.Server = func() zone.Server { return zone.Server{Hostname: "mail.example.org", Ports: zone.Ports{POP3S: 995}} }
+	ask(t, s.server.Handler(), "GET", "mail.example.org", path+"alice@example.org").has(t, http.StatusNotFound)
 }

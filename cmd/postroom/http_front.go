@@ -14,6 +14,8 @@ import (
 	"github.com/mholt/acmez/v3"
 	"github.com/mholt/acmez/v3/acme"
 	"go.uber.org/zap"
+
+	"postroom/web"
 )
 
 // webConnections is how many connections the whole world may have to each of
@@ -49,6 +51,8 @@ func (sv *server) plainWeb() *httpServer {
 			switch path := r.URL.Path; {
 			case strings.HasPrefix(path, challengePath):
 				answerChallenge(w, r)
+			case slices.Contains(web.OutlookPaths, path): // it follows no other redirect than this one
+				elsewhere.redirect(w, r, http.StatusFound)
 			case path == "/mail/config-v1.1.xml" || path == "/.well-known/autoconfig/mail/config-v1.1.xml":
 				settings.ServeHTTP(w, r)
 			default:
@@ -87,6 +91,10 @@ type front struct {
 // ServeHTTP redirects to one of our own names: never to any other that a client
 // has put into Host.
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.redirect(w, r, http.StatusPermanentRedirect)
+}
+
+func (f *front) redirect(w http.ResponseWriter, r *http.Request, code int) {
 	setPlainHeaders(w.Header())
 	if f.port == noPort {
 		http.NotFound(w, r)
@@ -97,7 +105,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		name = asked
 	}
 	target := url.URL{Scheme: "https", Host: name + f.port, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
-	http.Redirect(w, r, target.String(), http.StatusPermanentRedirect)
+	http.Redirect(w, r, target.String(), code)
 }
 
 // hostOf returns the name that a request asks, in lower case and without a port.
