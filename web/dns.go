@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"net/url"
-	"sync"
 	"time"
 
 	"postroom/store/zone"
@@ -62,16 +61,12 @@ func (p *pages) showDNS(v *visit) error {
 	return v.show("dns", "DNS of "+name, page)
 }
 
-// lookAt asks the DNS about a domain of ours, and remembers what it said.
+// lookAt asks the DNS about a domain of ours.
 func (p *pages) lookAt(v *visit, name string) (zone.Report, error) {
 	if _, err := p.domain(v, name); err != nil {
 		return zone.Report{}, err
 	}
-	report, err := p.Admin.DNS(v.r.Context(), name)
-	if err == nil {
-		p.looks.remember(report, p.Now())
-	}
-	return report, err
+	return p.Admin.DNS(v.r.Context(), name)
 }
 
 // dnsGroups sorts records by purpose, in the order of the report.
@@ -152,36 +147,51 @@ func dnsVerdictOf(r zone.Report) dnsVerdict {
 	return dnsVerdict{Text: "All is right.", Tone: "good"}
 }
 
-// lastDNS tells without asking the DNS what was last heard of a domain's: by
-// somebody who looked, or by the server itself, which has a concern if something is
-// wrong. Nil if neither knows anything.
+// lastDNS tells without asking the DNS what was last heard of a domain's: by somebody
+// who looked, or by the server itself, which has a concern if something was wrong before
+// it was started. Nil if neither knows anything.
 func (p *pages) lastDNS(v *visit, name string) (*dnsVerdict, error) {
-	if seen := p.looks.verdict(name, p.Now()); seen != nil {
-		return seen, nil
-	}
+	verdicts, err := p.lastVerdicts(v, name)
+	return verdicts[name], err
+}
+
+// lastVerdicts is lastDNS for several domains; those of which nothing is known are
+// missing.
+func (p *pages) lastVerdicts(v *visit, names ...string) (map[string]*dnsVerdict, error) {
 	concerns, err := p.Admin.Concerns(v.r.Context())
 	if err != nil {
 		return nil, err
 	}
-	for _, c := range concerns {
-		if c.Cure == dnsURL(name) {
-			return &dnsVerdict{Text: c.Text, Tone: "bad", At: newMoment(c.Seen, p.Now())}, nil
+	verdicts := make(map[string]*dnsVerdict)
+	for _, name := range names {
+		if look, ok := p.Admin.LastDNS(name); ok {
+			verdict := dnsVerdictOf(look.Report)
+			verdict.At = newMoment(look.At, p.Now())
+			verdicts[name] = &verdict
+			continue
+		}
+		for _, c := range concerns {
+			if c.Cure == dnsURL(name) {
+				verdicts[name] = &dnsVerdict{Text: c.Text, Tone: "bad", At: newMoment(c.Seen, p.Now())}
+			}
 		}
 	}
-	return nil, nil
+	return verdicts, nil
 }
 
 // downloadZone gives the records as a piece of a zone file.
 func (p *pages) downloadZone(v *visit) error {
 	name := v.r.PathValue("name")
-	report, fresh := p.looks.last(name, p.Now())
-	if !fresh {
+	if _, err := p.domain(v, name); err != nil {
+		return err
+	}
+	look, known := p.Admin.LastDNS(name)
+	report := look.Report
+	if !known || p.Now().Sub(look.At) >= lookFresh {
 		var err error
-		if report, err = p.lookAt(v, name); err != nil {
+		if report, err = p.Admin.DNS(v.r.Context(), name); err != nil {
 			return err
 		}
-	} else if _, err := p.domain(v, name); err != nil {
-		return err
 	}
 	v.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	v.w.Header().Set("Content-Disposition", `attachment; filename="`+url.PathEscape(name)+`.zone"`)
@@ -191,47 +201,16 @@ func (p *pages) downloadZone(v *visit) error {
 
 func dnsURL(name string) string { return domainURL(name) + "/dns" }
 
-// looks remembers what the DNS said last about each domain, so that other pages
-// can tell without asking it. It is lost at the end, which costs another look.
-type looks struct {
-	mu     sync.Mutex
-	byName map[string]dnsLook
-}
-
-type dnsLook struct {
-	report zone.Report
-	at     time.Time
-}
-
 // lookFresh is how long a look counts as one of now.
 const lookFresh = 10 * time.Minute
 
-func (l *looks) remember(r zone.Report, at time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.byName == nil {
-		l.byName = make(map[string]dnsLook)
+// Word is the verdict in one word.
+func (d dnsVerdict) Word() string {
+	switch d.Tone {
+	case "good":
+		return "right"
+	case "bad":
+		return "wrong"
 	}
-	l.byName[r.Domain] = dnsLook{r, at}
-}
-
-// last returns the last look at a domain if it is fresh.
-func (l *looks) last(name string, now time.Time) (zone.Report, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	seen, ok := l.byName[name]
-	return seen.report, ok && now.Sub(seen.at) < lookFresh
-}
-
-// verdict returns what the last look at a domain told, nil if there was none.
-func (l *looks) verdict(name string, now time.Time) *dnsVerdict {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	seen, ok := l.byName[name]
-	if !ok {
-		return nil
-	}
-	v := dnsVerdictOf(seen.report)
-	v.At = newMoment(seen.at, now)
-	return &v
+	return "not known"
 }

@@ -100,3 +100,17 @@ func TestDKIMKeys(t *testing.T) {
 		}
 	}
 }
+
+// The list of domains says how each stands, without asking the DNS.
+func TestDomainsShowTheirDNS(t *testing.T) {
+	s := newSite(t)
+	s.domain("other.example")
+	s.domain("third.example")
+	s.must(s.store.Raise(t.Context(), store.Concern{Key: "dns third.example", Text: "The DNS lacks an MX.", Cure: dnsURL("third.example")}))
+	s.dns.publish("example.org")
+	_, err := s.admin.DNS(t.Context(), "example.org") // as the daily look does
+	s.must(err)
+	b := s.signedIn()
+	b.get("/domains").has(t, http.StatusOK, `href="/domains/example.org/dns" title="`, `required records are missing or wrong." data-slow><span class="badge bad">wrong</span>`,
+		`title="Nobody has looked yet" data-slow><span class="badge quiet">look</span>`, `title="The DNS lacks an MX."`)
+}

@@ -16,7 +16,9 @@ type domainsPage struct {
 
 type domainRow struct {
 	admin.Domain
-	URL string
+	URL    string
+	DNSURL string
+	DNS    *dnsVerdict // nil: nobody has looked yet
 }
 
 func (p *pages) showDomains(v *visit) error { return p.domainsPage(v, admin.AddDomain{}, nil) }
@@ -29,8 +31,16 @@ func (p *pages) domainsPage(v *visit, form admin.AddDomain, mistake error) error
 	}
 	shown, list := part(v, domains, func(d admin.Domain) string { return d.Name })
 	page := domainsPage{List: list, Form: form}
+	var names []string
 	for _, d := range shown {
-		page.Domains = append(page.Domains, domainRow{d, domainURL(d.Name)})
+		names = append(names, d.Name)
+	}
+	verdicts, err := p.lastVerdicts(v, names...)
+	if err != nil {
+		return err
+	}
+	for _, d := range shown {
+		page.Domains = append(page.Domains, domainRow{d, domainURL(d.Name), dnsURL(d.Name), verdicts[d.Name]})
 	}
 	return v.showForm("domains", "Domains", &page, &page.Mistake, mistake)
 }

@@ -19,7 +19,6 @@ type pages struct {
 	sessions  *scs.SessionManager
 	assets    map[string]asset
 	templates map[string]*template.Template
-	looks     looks
 }
 
 // newPages makes everything that is made once. Files that are built in can't

@@ -116,6 +116,7 @@ type Admin interface {
 	CancelQueue(context.Context, admin.QueueSelection) (int64, error)
 
 	DNS(ctx context.Context, domain string) (zone.Report, error)
+	LastDNS(domain string) (admin.DNSLook, bool)
 	STSPolicy(ctx context.Context, domain string) (zone.Policy, error)
 	MailServer(ctx context.Context, domain string) (zone.Server, error)
 

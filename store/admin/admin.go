@@ -125,4 +125,5 @@ type Admin struct {
 	DomainAdded func()
 
 	keyMaking sync.Mutex // held while DKIM keys are made or replaced
+	looks     dnsLooks
 }

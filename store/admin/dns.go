@@ -66,7 +66,9 @@ func (a *Admin) reportDNS(ctx context.Context, d store.Domain) (zone.Report, err
 	}
 	dns, err := a.Lookups()
 	if err != nil {
-		return zone.NotAsked(f, err.Error()), nil
+		r := zone.NotAsked(f, err.Error())
+		a.rememberDNS(r)
+		return r, nil
 	}
 	found := zone.Look(ctx, f, dns)
 	r := zone.Judge(f, found)
@@ -77,6 +79,7 @@ func (a *Admin) reportDNS(ctx context.Context, d store.Domain) (zone.Report, err
 		}
 		r = zone.Judge(f, found)
 	}
+	a.rememberDNS(r)
 	return r, a.noteDNS(ctx, r)
 }
 

@@ -90,6 +90,7 @@ func (a *Admin) RemoveDomain(ctx context.Context, name string) error {
 	case err != nil:
 		return fmt.Errorf("remove domain %s: %w", name, err)
 	}
+	a.forgetLook(name)
 	return a.Store.Clear(ctx, dnsConcern+name)
 }
 
