@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,22 +44,12 @@ func (w *walk) reads(selector string, texts ...string) {
 	wantAll(w.t, text, texts...)
 }
 
-// look measures the page at both widths, and takes pictures and examines it as
-// look does.
+// look regards the page at both widths.
 func (w *walk) look(name string) {
 	w.t.Helper()
 	for _, width := range []int64{390, 1280} {
 		w.run("resize", chromedp.EmulateViewport(width, 900))
-		wide, err := chromedp.Run(w.ctx, chromedp.Evaluate[int64]("document.documentElement.scrollWidth"))
-		if err != nil || wide > width {
-			w.t.Errorf("%s at %d pixels is %d wide, %v", name, width, wide, err)
-		}
-		if script := os.Getenv("POSTROOM_AXE"); script != "" {
-			examine(w.t, w.ctx, name, script)
-		}
-		if folder := os.Getenv("POSTROOM_SCREENSHOTS"); folder != "" {
-			photograph(w.t, w.ctx, filepath.Join(folder, fmt.Sprintf("story-%s-%d", name, width)))
-		}
+		regard(w.t, w.ctx, "story-"+name, width)
 	}
 }
 
