@@ -215,14 +215,14 @@ func (x *expansion) follow(a mail.Address, depth int) error {
 	case !x.catchAll:
 		return nil
 	}
-	f, ok, err := x.names.forward(d.id, "")
+	f, ok, err := x.names.alias(d.id, "")
 	if err != nil || !ok {
 		return err
 	}
 	return x.through(f, depth)
 }
 
-func (x *expansion) through(f forward, depth int) error {
+func (x *expansion) through(f alias, depth int) error {
 	if x.passed[f.id] || depth >= maxAliasDepth {
 		return nil
 	}

@@ -30,8 +30,8 @@ type holder struct {
 	refuses bool // disabled, and mail for it is refused
 }
 
-// A forward is the alias that an address names.
-type forward struct {
+// An alias is one that an address names.
+type alias struct {
 	id      int64
 	targets []mail.Address
 }
@@ -64,7 +64,7 @@ func (n names) holder(domain store.DomainID, local string) (holder, bool, error)
 	return first(collect(rows, func(h *holder) error { return rows.Scan(&h.id, &h.quota, &h.refuses) }))
 }
 
-func (n names) forward(domain store.DomainID, local string) (forward, bool, error) {
+func (n names) alias(domain store.DomainID, local string) (alias, bool, error) {
 	rows, err := n.query(`
 		SELECT a.id, t.address
 		FROM alias AS a
@@ -72,9 +72,9 @@ func (n names) forward(domain store.DomainID, local string) (forward, bool, erro
 		WHERE a.domain = ? AND a.local = ?
 		ORDER BY t.seq`, domain, local)
 	if err != nil {
-		return forward{}, false, err
+		return alias{}, false, err
 	}
-	var f forward
+	var f alias
 	_, err = collect(rows, func(*struct{}) error {
 		var text string
 		if err := rows.Scan(&f.id, &text); err != nil {
@@ -90,7 +90,7 @@ func (n names) forward(domain store.DomainID, local string) (forward, bool, erro
 // explicit returns what an address of a domain of ours names itself, exactly or
 // without its tag: an account or an alias. What exists with a "+" in it wins over
 // the tag.
-func (n names) explicit(d knownDomain, a mail.Address) (h holder, f forward, err error) {
+func (n names) explicit(d knownDomain, a mail.Address) (h holder, f alias, err error) {
 	locals := []string{localPart(a)}
 	if base := localPart(a.Base()); base != locals[0] {
 		locals = append(locals, base)
@@ -101,14 +101,14 @@ func (n names) explicit(d knownDomain, a mail.Address) (h holder, f forward, err
 		}
 		h, ok, err := n.holder(d.id, local)
 		if ok || err != nil {
-			return h, forward{}, err
+			return h, alias{}, err
 		}
-		f, ok, err := n.forward(d.id, local)
+		f, ok, err := n.alias(d.id, local)
 		if ok || err != nil {
 			return holder{}, f, err
 		}
 	}
-	return holder{}, forward{}, nil
+	return holder{}, alias{}, nil
 }
 
 // isRole reports whether an address always has to arrive (RFC 5321 4.5.1,
