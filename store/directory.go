@@ -79,7 +79,7 @@ type Alias struct {
 }
 
 // A Destination is where mail for one recipient goes once aliases are
-// resolved: into a local account or out to a remote address.
+// and forwards are resolved: into a local account or out to a remote address.
 type Destination struct {
 	Account AccountID    // zero when remote
 	Remote  mail.Address // null when local
@@ -95,6 +95,10 @@ type Resolution struct {
 	Destinations []Destination // each once
 	// Direct is the account that the address itself names (its tag aside), zero
 	// if an alias, a catch-all or a role leads on. Quota is judged for it alone.
+	// If its mail is forwarded, it is zero unless a copy is kept.
 	Direct AccountID
 	Room   int64 // octets left in Direct's maildrop, 0 or less if it is full; Unlimited without a quota
+	// Forwarders are the accounts on the way whose mail goes on to others without
+	// a copy. They aren't among Destinations.
+	Forwarders []AccountID
 }

@@ -137,47 +137,59 @@ func (n names) resolveOurs(d knownDomain, address mail.Address) (resolved, error
 	if err != nil {
 		return resolved{}, err
 	}
+	x := newExpansion(n)
 	if h.id != 0 {
-		return resolved{
-			resolution: store.Resolution{Ours: true, Destinations: []store.Destination{{Account: h.id}}, Direct: h.id},
-			quota:      h.quota,
-			refused:    h.refuses,
-		}, nil
+		return x.resolveHolder(h)
 	}
-	x := newExpansion(n, true)
-	if err := x.follow(address, 0); err != nil {
+	if _, err := x.follow(address, 0); err != nil {
 		return resolved{}, err
 	}
-	return resolved{
-		resolution: store.Resolution{Ours: true, Destinations: x.found},
-		refused:    len(x.found) == 0 && x.refused,
-	}, nil
-}
-
-func (n names) resolveRole(domain store.DomainID) (resolved, error) {
-	readers, err := n.role(domain)
-	if err != nil {
-		return resolved{}, err
-	}
-	r := resolved{resolution: store.Resolution{Ours: true}}
-	for _, id := range readers {
-		r.resolution.Destinations = append(r.resolution.Destinations, store.Destination{Account: id})
-	}
+	r := x.resolved()
+	r.refused = len(x.found) == 0 && x.refused
 	return r, nil
 }
 
-// An expansion follows aliases and collects the destinations, each once.
-type expansion struct {
-	names    names
-	catchAll bool // follow those too
-	passed   map[int64]bool
-	has      map[store.Destination]bool
-	found    []store.Destination
-	refused  bool // an account was left out because its mail is refused
+func (n names) resolveRole(domain store.DomainID) (resolved, error) {
+	x := newExpansion(n)
+	_, err := x.role(domain, 0)
+	return x.resolved(), err
 }
 
-func newExpansion(n names, catchAll bool) *expansion {
-	return &expansion{names: n, catchAll: catchAll, passed: make(map[int64]bool), has: make(map[store.Destination]bool)}
+// An expansion follows aliases and forwards, and collects the destinations, each
+// once.
+type expansion struct {
+	names      names
+	rights     bool // it is asked who an address is: neither catch-alls nor forwards say so
+	aliases    map[int64]bool
+	has        map[store.Destination]bool
+	found      []store.Destination
+	refused    bool                     // an account was left out because its mail is refused
+	underWay   map[store.AccountID]bool // accounts that forward: false once all their targets were followed
+	forwarders []store.AccountID        // of those, who keep no copy
+}
+
+func newExpansion(n names) *expansion {
+	return &expansion{
+		names: n, aliases: make(map[int64]bool),
+		has: make(map[store.Destination]bool), underWay: make(map[store.AccountID]bool),
+	}
+}
+
+func (x *expansion) resolved() resolved {
+	return resolved{resolution: store.Resolution{Ours: true, Destinations: x.found, Forwarders: x.forwarders}}
+}
+
+// resolveHolder is the answer about an account that was addressed itself.
+func (x *expansion) resolveHolder(h holder) (resolved, error) {
+	if _, err := x.account(h, 0); err != nil {
+		return resolved{}, err
+	}
+	r := x.resolved()
+	r.refused = h.refuses
+	if x.has[store.Destination{Account: h.id}] {
+		r.resolution.Direct, r.quota = h.id, h.quota
+	}
+	return r, nil
 }
 
 func (x *expansion) add(d store.Destination) {
@@ -187,58 +199,108 @@ func (x *expansion) add(d store.Destination) {
 	}
 }
 
-// follow adds where an address leads. An alias that has been passed before, as in
-// a loop, adds nothing more; an address that is nobody's adds nothing.
-func (x *expansion) follow(a mail.Address, depth int) error {
+// follow adds where an address leads, and reports whether that is anywhere. An
+// alias that has been passed before, as in a loop, adds nothing more; an address
+// that is nobody's adds nothing.
+func (x *expansion) follow(a mail.Address, depth int) (arrives bool, err error) {
 	d, ours, err := x.names.domain(a.Domain)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if !ours || d.backup {
 		x.add(store.Destination{Remote: a})
-		return nil
+		return true, nil
 	}
 	h, f, err := x.names.explicit(d, a)
 	switch {
 	case err != nil:
-		return err
-	case h.refuses:
-		x.refused = true
-		return nil
+		return false, err
 	case h.id != 0:
-		x.add(store.Destination{Account: h.id})
-		return nil
+		return x.account(h, depth)
 	case f.id != 0:
 		return x.through(f, depth)
 	case isRole(a):
-		return x.role(d.id)
-	case !x.catchAll:
-		return nil
+		return x.role(d.id, depth)
+	case x.rights:
+		return false, nil
 	}
 	f, ok, err := x.names.alias(d.id, "")
 	if err != nil || !ok {
-		return err
+		return false, err
 	}
 	return x.through(f, depth)
 }
 
-func (x *expansion) through(f alias, depth int) error {
-	if x.passed[f.id] || depth >= maxAliasDepth {
-		return nil
+// through follows an alias. One that is being followed already leads nowhere new.
+func (x *expansion) through(f alias, depth int) (arrives bool, err error) {
+	arrives, passed := x.aliases[f.id]
+	if passed || depth >= maxAliasDepth {
+		return arrives, nil
 	}
-	x.passed[f.id] = true
-	for _, target := range f.targets {
-		if err := x.follow(target, depth+1); err != nil {
-			return err
-		}
-	}
-	return nil
+	x.aliases[f.id] = false
+	arrives, err = x.all(f.targets, depth+1)
+	x.aliases[f.id] = arrives
+	return arrives, err
 }
 
-func (x *expansion) role(domain store.DomainID) error {
-	readers, err := x.names.role(domain)
-	for _, id := range readers {
-		x.add(store.Destination{Account: id})
+func (x *expansion) all(targets []mail.Address, depth int) (arrives bool, err error) {
+	for _, target := range targets {
+		found, err := x.follow(target, depth)
+		if err != nil {
+			return false, err
+		}
+		arrives = arrives || found
 	}
-	return err
+	return arrives, nil
+}
+
+// account adds an account, or where its mail is forwarded. What comes back to it
+// on the way stays with it, and so does what leads nowhere.
+func (x *expansion) account(h holder, depth int) (arrives bool, err error) {
+	own := store.Destination{Account: h.id}
+	underWay, passed := x.underWay[h.id]
+	switch {
+	case h.refuses:
+		x.refused = true
+		return false, nil
+	case passed && !underWay:
+		return true, nil
+	case passed, !h.forwards, x.rights, depth >= maxAliasDepth:
+		x.add(own)
+		return true, nil
+	}
+	x.underWay[h.id] = true
+	defer func() { x.underWay[h.id] = false }()
+	if h.keeps {
+		x.add(own)
+	}
+	targets, err := x.names.forwardTargets(h.id)
+	if err != nil {
+		return false, err
+	}
+	switch arrives, err := x.all(targets, depth+1); {
+	case err != nil:
+		return false, err
+	case !arrives:
+		x.add(own)
+	}
+	if !x.has[own] {
+		x.forwarders = append(x.forwarders, h.id)
+	}
+	return true, nil
+}
+
+func (x *expansion) role(domain store.DomainID, depth int) (arrives bool, err error) {
+	readers, err := x.names.role(domain)
+	if err != nil {
+		return false, err
+	}
+	for _, h := range readers {
+		found, err := x.account(h, depth)
+		if err != nil {
+			return false, err
+		}
+		arrives = arrives || found
+	}
+	return arrives, nil
 }

@@ -25,9 +25,25 @@ type knownDomain struct {
 
 // A holder is the account that an address names.
 type holder struct {
-	id      store.AccountID
-	quota   int64
-	refuses bool // disabled, and mail for it is refused
+	id       store.AccountID
+	quota    int64
+	disabled bool
+	refuses  bool // disabled, and mail for it is refused
+	forwards bool // to other addresses
+	keeps    bool // a copy of what it forwards
+}
+
+// selectHolder is what scanHolder reads. A disabled account forwards nothing: who
+// has broken into it must not go on reading its mail.
+const selectHolder = `
+	SELECT a.id, a.quota, a.disabled, a.disabled AND a.refuse, f.account IS NOT NULL, COALESCE(f.keep, 0)
+	FROM account AS a
+	LEFT JOIN forward AS f ON f.account = a.id AND NOT a.disabled`
+
+func scanHolder(rows *sql.Rows) func(*holder) error {
+	return func(h *holder) error {
+		return rows.Scan(&h.id, &h.quota, &h.disabled, &h.refuses, &h.forwards, &h.keeps)
+	}
 }
 
 // An alias is one that an address names.
@@ -54,14 +70,35 @@ func (n names) domain(name string) (knownDomain, bool, error) {
 }
 
 func (n names) holder(domain store.DomainID, local string) (holder, bool, error) {
-	rows, err := n.query(`
-		SELECT id, quota, disabled AND refuse
-		FROM account
-		WHERE domain = ? AND local = ?`, domain, local)
+	rows, err := n.query(selectHolder+`
+		WHERE a.domain = ? AND a.local = ?`, domain, local)
 	if err != nil {
 		return holder{}, false, err
 	}
-	return first(collect(rows, func(h *holder) error { return rows.Scan(&h.id, &h.quota, &h.refuses) }))
+	return first(collect(rows, scanHolder(rows)))
+}
+
+// forwardTargets returns where the mail of an account goes on to.
+func (n names) forwardTargets(account store.AccountID) ([]mail.Address, error) {
+	rows, err := n.query(`
+		SELECT address
+		FROM forward_target
+		WHERE account = ?
+		ORDER BY seq`, account)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(a *mail.Address) error { return scanAddress(rows, a) })
+}
+
+// scanAddress reads an address, the only column of a row.
+func scanAddress(rows *sql.Rows, a *mail.Address) (err error) {
+	var text string
+	if err := rows.Scan(&text); err != nil {
+		return err
+	}
+	*a, err = mail.ParseAddress(text)
+	return err
 }
 
 func (n names) alias(domain store.DomainID, local string) (alias, bool, error) {
@@ -121,23 +158,22 @@ func isRole(a mail.Address) bool {
 // role returns who reads the mail of a role: the admins who are enabled, else the
 // oldest enabled account, of the domain if it has one. If everybody is disabled it
 // is the oldest whose mail isn't refused.
-func (n names) role(domain store.DomainID) ([]store.AccountID, error) {
-	rows, err := n.query(`SELECT id FROM account WHERE admin = 1 AND disabled = 0 ORDER BY id`)
+func (n names) role(domain store.DomainID) ([]holder, error) {
+	rows, err := n.query(selectHolder + `
+		WHERE a.admin = 1 AND a.disabled = 0
+		ORDER BY a.id`)
 	if err != nil {
 		return nil, err
 	}
-	scan := func(id *store.AccountID) error { return rows.Scan(id) }
-	if admins, err := collect(rows, scan); err != nil || len(admins) > 0 {
+	if admins, err := collect(rows, scanHolder(rows)); err != nil || len(admins) > 0 {
 		return admins, err
 	}
-	rows, err = n.query(`
-		SELECT id
-		FROM account
-		WHERE NOT (disabled AND refuse)
-		ORDER BY disabled, domain <> ?, id
+	rows, err = n.query(selectHolder+`
+		WHERE NOT (a.disabled AND a.refuse)
+		ORDER BY a.disabled, a.domain <> ?, a.id
 		LIMIT 1`, domain)
 	if err != nil {
 		return nil, err
 	}
-	return collect(rows, scan)
+	return collect(rows, scanHolder(rows))
 }
