@@ -10,8 +10,9 @@ import (
 )
 
 // MaySend reports whether an account may send as an address: its own with any tag,
-// an alias that leads to it through however many others, or a role whose mail it
-// reads. A catch-all gives no right.
+// an alias that leads to it through however many others, a role whose mail it
+// reads, or an address that the admin lets it send as. A catch-all gives no right,
+// and neither does a forward.
 func (s *Store) MaySend(_ context.Context, account store.AccountID, address mail.Address) (bool, error) {
 	right := senderRight{account, address.Key()}
 	may, ok, generation := s.directory.right(right)
@@ -42,8 +43,12 @@ func (n names) maySend(account store.AccountID, address mail.Address) (bool, err
 	if own, err := n.ownsUnderTag(d, account, address); own || err != nil {
 		return own, err
 	}
-	x := newExpansion(n, false)
-	if err := x.follow(address, 0); err != nil {
+	if granted, err := n.isSender(d, account, address); granted || err != nil {
+		return granted, err
+	}
+	x := newExpansion(n)
+	x.rights = true
+	if _, err := x.follow(address, 0); err != nil {
 		return false, err
 	}
 	return slices.Contains(x.found, store.Destination{Account: account}), nil
@@ -59,4 +64,34 @@ func (n names) ownsUnderTag(d knownDomain, account store.AccountID, address mail
 	}
 	base, ok, err := n.holder(d.id, localPart(address.Base()))
 	return ok && base.id == account, err
+}
+
+// isSender reports whether the admin lets the account send as an address: itself,
+// without its tag unless somebody has it with that tag, or as all of the domain.
+func (n names) isSender(d knownDomain, account store.AccountID, address mail.Address) (bool, error) {
+	exact, base := localPart(address), localPart(address.Base())
+	if exact == "" {
+		return false, nil
+	}
+	if base != exact {
+		_, taken, err := n.holder(d.id, exact)
+		if err != nil {
+			return false, err
+		}
+		if taken {
+			base = exact
+		}
+	}
+	rows, err := n.query(`
+		SELECT 1
+		FROM sender
+		WHERE account = ?
+			AND domain = ?
+			AND local IN (?, ?, '')
+		LIMIT 1`, account, d.id, exact, base)
+	if err != nil {
+		return false, err
+	}
+	_, granted, err := first(collect(rows, func(one *int) error { return rows.Scan(one) }))
+	return granted, err
 }
