@@ -46,6 +46,11 @@ type Acceptance struct {
 	QuotaNotice *QuotaNotice
 	// LimitNotice is the same of the mail that says that a sending limit is near.
 	LimitNotice *LimitNotice
+	// Answers asks for vacation notices to the envelope's sender.
+	Answers []OwedAnswer
+	// AnswerTo is set on a vacation notice: accepting it notes that its reader got
+	// one, and fails with ErrNotFound if it isn't owed any more.
+	AnswerTo *Answer
 }
 
 // Origin says who made a message.

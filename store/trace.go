@@ -37,7 +37,7 @@ type Event struct {
 
 	Via    string     `json:"via,omitempty"`    // queued: the alias that led to the recipient
 	Reason string     `json:"reason,omitempty"` // in words, for the admin
-	Report *MessageID `json:"report,omitempty"` // bounced, delayed: the report; of a report's "accepted": what it is about
+	Report *MessageID `json:"report,omitempty"` // bounced, delayed, answered: the report or the notice; of its "accepted": what it is about
 }
 
 // A CheckResult is what one check makes of a message.
@@ -68,6 +68,7 @@ const (
 	Hastened  Kind = "retry" // the admin asked for an attempt now
 	Cancelled Kind = "cancelled"
 	Reported  Kind = "reported" // its sender was told of a success
+	Answered  Kind = "answered" // its sender got a vacation notice
 )
 
 // A Trail is the whole way of one message.

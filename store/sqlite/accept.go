@@ -17,7 +17,8 @@ import (
 // queue item for each remote recipient, and the trace of all that, in one
 // commit. When it returns nil, the client may be told 250. It fails with
 // store.ErrDisabled if the submitting account has been disabled, with
-// store.ErrNoDevice if the client was a device of it and is none any more, with a
+// store.ErrNoDevice if the client was a device of it and is none any more, with
+// store.ErrNotFound if it is a vacation notice that isn't owed, with a
 // *store.LimitError if the account, its domain or the server has sent enough to
 // other servers for now, and with store.ErrDiskFull below the disk reserve.
 func (s *Store) Accept(ctx context.Context, a store.Acceptance) error {
@@ -190,10 +191,18 @@ func (p *pending) apply(tx *tx) error {
 			return err
 		}
 	}
+	for _, o := range p.a.Answers {
+		if err := p.oweAnswer(tx, o); err != nil {
+			return err
+		}
+	}
 	if len(p.lanes) > 0 {
 		tx.afterCommit(p.arrive)
 	}
 	if err := p.trace(tx); err != nil {
+		return err
+	}
+	if err := p.noteAnswer(tx); err != nil {
 		return err
 	}
 	if err := p.noteQuota(tx); err != nil {

@@ -169,7 +169,7 @@ func (s *Store) RemoveAccount(ctx context.Context, id store.AccountID) error {
 		if err := affected(tx.exec(`DELETE FROM account WHERE id = ?`, id)); err != nil {
 			return err
 		}
-		return s.followDevices(tx) // they go with it
+		return errors.Join(s.followDevices(tx), s.followVacations(tx)) // they go with it
 	})
 	if err != nil {
 		return fmt.Errorf("remove account %d: %w", id, err)

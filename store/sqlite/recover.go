@@ -91,7 +91,7 @@ func (s *Store) reconnect() error {
 	if err := errors.Join(s.loadPaused(), s.loadSuspended()); err != nil {
 		return err
 	}
-	if err := errors.Join(s.loadAccess(ctx), s.loadMeter(), s.loadDevices()); err != nil {
+	if err := errors.Join(s.loadAccess(ctx), s.loadMeter(), s.loadDevices(), s.loadVacations()); err != nil {
 		return err
 	}
 	lanes, err := s.allLanes()

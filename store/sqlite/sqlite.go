@@ -62,6 +62,7 @@ type Store struct {
 	directory directoryCache // answers about addresses
 	meter     meter          // what is sent to other servers
 	devices   devices        // who submits without logging in
+	vacations vacations      // who is away
 	signing   signingCache   // and about who signs
 	access    access         // the admin's own lists
 	claims    claims
@@ -76,13 +77,14 @@ type Store struct {
 	checks    checkpointer
 	backup    sync.Mutex // one backup at a time
 
-	lastID       atomic.Int64 // the last message id that was given out
-	nextChunk    atomic.Int64 // the last chunk id that was given out
-	queueChanged chan struct{}
-	usageChanged chan struct{}
-	reapWanted   chan struct{}
-	stop         context.CancelFunc // ends the background work
-	background   sync.WaitGroup
+	lastID         atomic.Int64 // the last message id that was given out
+	nextChunk      atomic.Int64 // the last chunk id that was given out
+	queueChanged   chan struct{}
+	usageChanged   chan struct{}
+	answersChanged chan struct{}
+	reapWanted     chan struct{}
+	stop           context.CancelFunc // ends the background work
+	background     sync.WaitGroup
 }
 
 // Open opens the database in opts.Dir, makes it if there is none, and brings its
@@ -90,16 +92,17 @@ type Store struct {
 // open, and with store.ErrNewer if a newer version of postroom wrote it.
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	s := &Store{
-		opts:         opts,
-		log:          opts.Log,
-		now:          opts.Now,
-		claims:       claims{items: make(map[store.QueueID]claim), lanes: make(map[store.Lane]*laneClaims)},
-		notes:        notes{soon: make(chan struct{}, 1)},
-		disk:         diskGauge{dir: opts.Dir, reserve: opts.Reserve},
-		checks:       checkpointer{wanted: make(chan struct{}, 1)},
-		queueChanged: make(chan struct{}, 1),
-		usageChanged: make(chan struct{}, 1),
-		reapWanted:   make(chan struct{}, 1),
+		opts:           opts,
+		log:            opts.Log,
+		now:            opts.Now,
+		claims:         claims{items: make(map[store.QueueID]claim), lanes: make(map[store.Lane]*laneClaims)},
+		notes:          notes{soon: make(chan struct{}, 1)},
+		disk:           diskGauge{dir: opts.Dir, reserve: opts.Reserve},
+		checks:         checkpointer{wanted: make(chan struct{}, 1)},
+		queueChanged:   make(chan struct{}, 1),
+		usageChanged:   make(chan struct{}, 1),
+		answersChanged: make(chan struct{}, 1),
+		reapWanted:     make(chan struct{}, 1),
 	}
 	s.notes.write = s.writeNotes
 	if s.log == nil {
@@ -183,7 +186,7 @@ func (s *Store) begin(ctx context.Context) error {
 	if err := s.loadAccess(ctx); err != nil {
 		return err
 	}
-	if err := errors.Join(s.loadMeter(), s.loadDevices()); err != nil {
+	if err := errors.Join(s.loadMeter(), s.loadDevices(), s.loadVacations()); err != nil {
 		return err
 	}
 	lanes, err := s.allLanes()

@@ -23,6 +23,7 @@ type Store interface {
 	AccessStore
 	DKIMStore
 	SendingStore
+	VacationStore
 	LoginBlockStore
 
 	NewMessageID() store.MessageID
@@ -117,6 +118,7 @@ func Run(t *testing.T, b Backend) {
 	RunWays(t, b)
 	RunDKIM(t, b)
 	RunSending(t, b)
+	RunVacations(t, b)
 }
 
 // A fixture is a store with one domain and three accounts.
