@@ -27,17 +27,18 @@ type (
 
 // Errors that callers act on. Backends wrap them; test with errors.Is.
 var (
-	ErrNotFound = errors.New("not found")
-	ErrConflict = errors.New("already exists")
-	ErrInUse    = errors.New("in use")
-	ErrLoop     = errors.New("leads back to itself") // an alias
-	ErrDisabled = errors.New("account is disabled")
-	ErrNoDevice = errors.New("not a device of this account")
-	ErrRefused  = errors.New("account takes no mail") // disabled with --refuse
-	ErrDiskFull = errors.New("disk is full")          // or below the reserve
-	ErrClosed   = errors.New("store closed")
-	ErrNewer    = errors.New("the data was written by a newer version of postroom")
-	ErrLocked   = errors.New("another process has the data open")
+	ErrNotFound  = errors.New("not found")
+	ErrConflict  = errors.New("already exists")
+	ErrInUse     = errors.New("in use")
+	ErrLastAdmin = errors.New("nobody else is an administrator")
+	ErrLoop      = errors.New("leads back to itself") // an alias
+	ErrDisabled  = errors.New("account is disabled")
+	ErrNoDevice  = errors.New("not a device of this account")
+	ErrRefused   = errors.New("account takes no mail") // disabled with --refuse
+	ErrDiskFull  = errors.New("disk is full")          // or below the reserve
+	ErrClosed    = errors.New("store closed")
+	ErrNewer     = errors.New("the data was written by a newer version of postroom")
+	ErrLocked    = errors.New("another process has the data open")
 )
 
 var idEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)

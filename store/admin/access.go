@@ -68,6 +68,40 @@ func (a *Admin) AddAccess(ctx context.Context, request AddAccess) (AccessEntry, 
 	return shown, nil
 }
 
+// ChangeAccess asks for an entry, which Action and What name as in RemoveAccess, to
+// be different. What is nil stays as it is.
+type ChangeAccess struct {
+	Action  string  `json:"action"`
+	What    string  `json:"what"`
+	Note    *string `json:"note,omitempty"`
+	Expires *string `json:"expires,omitempty"` // after how long from now it ends, as in AddAccess; empty: never
+}
+
+// ChangeAccess changes the note and the end of an entry.
+func (a *Admin) ChangeAccess(ctx context.Context, request ChangeAccess) (AccessEntry, error) {
+	action, err := parseAction(request.Action)
+	if err != nil {
+		return AccessEntry{}, err
+	}
+	what, err := parseWhat(request.What)
+	if err != nil {
+		return AccessEntry{}, err
+	}
+	change, err := a.parseAccessChange(request)
+	if err != nil {
+		return AccessEntry{}, err
+	}
+	e, err := a.Store.ChangeAccess(ctx, what, action, change)
+	if errors.Is(err, store.ErrNotFound) {
+		return AccessEntry{}, a.noAccess(ctx, what, action)
+	}
+	if err != nil {
+		return AccessEntry{}, fmt.Errorf("change %s: %w", what, err)
+	}
+	change.Apply(&e)
+	return accessEntryOf(e), nil
+}
+
 // AccessEntries returns one of the admin's lists, or with an empty action both:
 // networks first, then domains, then mail addresses. What has ended isn't there.
 func (a *Admin) AccessEntries(ctx context.Context, action string) ([]AccessEntry, error) {

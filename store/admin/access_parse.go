@@ -26,18 +26,51 @@ func (a *Admin) parseAccess(request AddAccess) (e store.AccessEntry, err error) 
 	if network, err := netip.ParsePrefix(e.What); err == nil && network.Bits() == 0 && e.Action == store.Block {
 		return e, invalid("%s is everybody. To take no mail at all, turn listen.smtp off.", e.What)
 	}
-	if e.Note = mail.Printable(request.Note, maxNote+1); len(e.Note) > maxNote {
-		return e, invalid("The note is too long: %d octets at most.", maxNote)
-	}
-	e.Created = a.Now()
-	ends, err := parseSpan(request.Expires)
-	if err != nil {
+	if e.Note, err = parseNote(request.Note); err != nil {
 		return e, err
 	}
-	if ends > 0 {
-		e.Expires = e.Created.Add(ends)
+	e.Created = a.Now()
+	e.Expires, err = endAfter(request.Expires, e.Created)
+	return e, err
+}
+
+// parseAccessChange reads what is to be different about an entry.
+func (a *Admin) parseAccessChange(request ChangeAccess) (change store.AccessChange, err error) {
+	if request.Note == nil && request.Expires == nil {
+		return change, invalid("Say what is to be different: the note, or when the entry ends.")
 	}
-	return e, nil
+	if request.Note != nil {
+		note, err := parseNote(*request.Note)
+		if err != nil {
+			return change, err
+		}
+		change.Note = &note
+	}
+	if request.Expires != nil {
+		expires, err := endAfter(*request.Expires, a.Now())
+		if err != nil {
+			return change, err
+		}
+		change.Expires = &expires
+	}
+	return change, nil
+}
+
+func parseNote(text string) (string, error) {
+	note := mail.Printable(text, maxNote+1)
+	if len(note) > maxNote {
+		return "", invalid("The note is too long: %d octets at most.", maxNote)
+	}
+	return note, nil
+}
+
+// endAfter returns when what begins now ends after a span; zero: never.
+func endAfter(span string, now time.Time) (time.Time, error) {
+	ends, err := parseSpan(span)
+	if err != nil || ends == 0 {
+		return time.Time{}, err
+	}
+	return now.Add(ends), nil
 }
 
 func parseAction(text string) (store.AccessAction, error) {

@@ -33,6 +33,7 @@ type Store interface {
 	Accounts(ctx context.Context) ([]store.Account, error)
 	AccountByAddress(ctx context.Context, address mail.Address) (store.Account, error)
 	SetSecret(ctx context.Context, id store.AccountID, secret store.Secret) error
+	ChangeAccount(ctx context.Context, id store.AccountID, change store.AccountChange) (before store.Account, err error)
 	SetStanding(ctx context.Context, id store.AccountID, standing store.Standing) error
 	RemoveAccount(ctx context.Context, id store.AccountID) error
 
@@ -46,9 +47,11 @@ type Store interface {
 
 	AddRoute(ctx context.Context, r store.Route) (store.Route, error)
 	Routes(ctx context.Context) ([]store.Route, error)
+	ChangeRoute(ctx context.Context, r store.Route) (before store.Route, err error)
 	RemoveRoute(ctx context.Context, domain string, f store.For) error
 	AddSource(ctx context.Context, s store.Source) error
 	Sources(ctx context.Context) ([]store.Source, error)
+	ChangeSource(ctx context.Context, s store.Source) (before store.Source, err error)
 	RemoveSource(ctx context.Context, ip netip.Addr, f store.For) error
 	Ways(ctx context.Context) (store.Ways, error)
 
@@ -77,6 +80,7 @@ type Store interface {
 
 	SetAccess(ctx context.Context, e store.AccessEntry) (before store.AccessEntry, err error)
 	AccessEntries(ctx context.Context) ([]store.AccessEntry, error)
+	ChangeAccess(ctx context.Context, what string, action store.AccessAction, change store.AccessChange) (before store.AccessEntry, err error)
 	RemoveAccess(ctx context.Context, what string, action store.AccessAction) error
 	Concerns(ctx context.Context) ([]store.Concern, error)
 	Raise(ctx context.Context, c store.Concern) error
@@ -87,6 +91,7 @@ type Store interface {
 	Sendings(ctx context.Context, percent int64) ([]store.Sending, error)
 	AddDevice(ctx context.Context, d store.Device) error
 	Devices(ctx context.Context) ([]store.Device, error)
+	MoveDevice(ctx context.Context, network netip.Prefix, account store.AccountID) (before store.Device, err error)
 	RemoveDevice(ctx context.Context, network netip.Prefix) error
 
 	QuotaNotices(ctx context.Context) ([]store.QuotaNotice, error)

@@ -55,7 +55,7 @@ func (a *Admin) deviceTaken(ctx context.Context, network netip.Prefix) error {
 	}
 	for _, d := range devices {
 		if d.Network == networkText(network) {
-			return conflict("%s sends as %s already. Remove it first.", d.Network, d.Account)
+			return conflict("%s sends as %s already. Change it there if it should be somebody else.", d.Network, d.Account)
 		}
 	}
 	return conflict("%s is a device already.", networkText(network))
@@ -84,6 +84,38 @@ func (a *Admin) Devices(ctx context.Context) ([]Device, error) {
 	return list, nil
 }
 
+// MoveDevice asks for a device to submit as another account.
+type MoveDevice struct {
+	Network string `json:"network"`
+	Account string `json:"account"` // its address
+}
+
+// MoveDevice has the machines of a network, named as RemoveDevice takes it, submit
+// as another account from now on. Open sessions in the name of the one before can't
+// send any more.
+func (a *Admin) MoveDevice(ctx context.Context, request MoveDevice) (Device, error) {
+	network, err := readDeviceNetwork(request.Network)
+	if err != nil {
+		return Device{}, err
+	}
+	account, err := a.account(ctx, request.Account)
+	if err != nil {
+		return Device{}, err
+	}
+	d, err := a.Store.MoveDevice(ctx, network, account.ID)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return Device{}, noDevice(network)
+	case err != nil:
+		return Device{}, fmt.Errorf("move device: %w", err)
+	}
+	return deviceOf(d, account), nil
+}
+
+func noDevice(network netip.Prefix) error {
+	return notFound("%s is not a device. See the list of devices for how it is written there.", networkText(network))
+}
+
 // RemoveDevice takes the right from a network, named as it is listed or as it was
 // added. Sessions that are open can't send any more.
 func (a *Admin) RemoveDevice(ctx context.Context, network string) error {
@@ -94,7 +126,7 @@ func (a *Admin) RemoveDevice(ctx context.Context, network string) error {
 	err = a.Store.RemoveDevice(ctx, prefix)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return notFound("%s is not a device. See the list of devices for how it is written there.", networkText(prefix))
+		return noDevice(prefix)
 	case err != nil:
 		return fmt.Errorf("remove device: %w", err)
 	}

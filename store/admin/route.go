@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -52,7 +54,7 @@ func (a *Admin) AddRoute(ctx context.Context, request AddRoute) (Route, error) {
 	added, err := a.Store.AddRoute(ctx, route)
 	switch {
 	case errors.Is(err, store.ErrConflict):
-		return Route{}, conflict("There is a route for %s already. Remove it first.", routeName(route.Domain, route.For))
+		return Route{}, conflict("There is a route for %s already. Change or remove it.", routeName(route.Domain, route.For))
 	case errors.Is(err, store.ErrNotFound):
 		return Route{}, notFound("There is no account %s.", route.For.Address)
 	case err != nil:
@@ -87,40 +89,105 @@ func (a *Admin) Routes(ctx context.Context) ([]Route, error) {
 	return list, nil
 }
 
+// ChangeRoute asks for a route, which Domain and From name as in RemoveRoute, to be
+// different. What is nil stays as it is.
+type ChangeRoute struct {
+	Domain   string  `json:"domain"`
+	From     string  `json:"from,omitempty"`
+	Host     *string `json:"host,omitempty"`     // as in AddRoute
+	User     *string `json:"user,omitempty"`     // empty: nobody logs in any more
+	Password *string `json:"password,omitempty"` // of a new User too
+	TLS      *string `json:"tls,omitempty"`
+}
+
+// ChangeRoute changes where a route leads and how. It takes effect at once, for
+// mail that waits too.
+func (a *Admin) ChangeRoute(ctx context.Context, request ChangeRoute) (Route, error) {
+	before, err := a.route(ctx, request.Domain, request.From)
+	if err != nil {
+		return Route{}, err
+	}
+	route, err := request.apply(before)
+	if err != nil {
+		return Route{}, err
+	}
+	switch before, err = a.Store.ChangeRoute(ctx, route); {
+	case errors.Is(err, store.ErrNotFound):
+		return Route{}, a.noRoute(ctx, route.Domain, route.For)
+	case err != nil:
+		return Route{}, fmt.Errorf("change route: %w", err)
+	}
+	route.ID, route.Created = before.ID, before.Created
+	return routeOf(route), a.hasten(ctx, route)
+}
+
+// apply returns a route as it is to be.
+func (r ChangeRoute) apply(before store.Route) (store.Route, error) {
+	now := routeOf(before)
+	asked := AddRoute{Domain: before.Domain, Host: serverOf(now), User: before.User, Password: before.Password, TLS: now.TLS}
+	if r.Host != nil {
+		asked.Host = *r.Host
+	}
+	if r.TLS != nil {
+		asked.TLS = *r.TLS
+	}
+	if r.User != nil && *r.User != before.User {
+		asked.User, asked.Password = *r.User, "" // a password belongs to its user
+	}
+	if r.Password != nil && *r.Password != "" {
+		asked.Password = *r.Password
+	}
+	route, err := parseRoute(asked)
+	route.For = before.For
+	return route, err
+}
+
+// serverOf returns the host of a route with its port, as AddRoute takes it.
+func serverOf(r Route) string {
+	if r.Port == 0 {
+		return r.Host
+	}
+	return net.JoinHostPort(r.Host, strconv.Itoa(r.Port))
+}
+
+// route finds the route for a domain and some senders. Where it isn't said whose is
+// meant, that is everybody's, or else the only one there is.
+func (a *Admin) route(ctx context.Context, domain, from string) (store.Route, error) {
+	name, err := parseRouteDomain(domain)
+	if err != nil {
+		return store.Route{}, err
+	}
+	whose, err := a.parseFor(ctx, from)
+	if err != nil {
+		return store.Route{}, err
+	}
+	routes, err := a.Store.Routes(ctx)
+	if err != nil {
+		return store.Route{}, err
+	}
+	routes = slices.DeleteFunc(routes, func(r store.Route) bool { return r.Domain != name })
+	i := slices.IndexFunc(routes, func(r store.Route) bool { return r.For == whose })
+	switch {
+	case i >= 0:
+		return routes[i], nil
+	case from == "" && len(routes) == 1:
+		return routes[0], nil
+	}
+	return store.Route{}, a.noRoute(ctx, name, whose)
+}
+
 // RemoveRoute removes a route. Mail that waits goes on without it. Where it isn't
 // said whose route is meant, that is everybody's, or else the only one there is.
 func (a *Admin) RemoveRoute(ctx context.Context, request RemoveRoute) error {
-	domain, err := parseRouteDomain(request.Domain)
+	route, err := a.route(ctx, request.Domain, request.From)
 	if err != nil {
 		return err
 	}
-	whose, err := a.parseFor(ctx, request.From)
-	if err != nil {
-		return err
-	}
-	err = a.Store.RemoveRoute(ctx, domain, whose)
+	err = a.Store.RemoveRoute(ctx, route.Domain, route.For)
 	switch {
-	case errors.Is(err, store.ErrNotFound) && request.From == "":
-		return a.removeOnly(ctx, domain)
 	case errors.Is(err, store.ErrNotFound):
-		return a.noRoute(ctx, domain, whose)
+		return a.noRoute(ctx, route.Domain, route.For)
 	case err != nil:
-		return fmt.Errorf("remove route: %w", err)
-	}
-	return nil
-}
-
-// removeOnly removes the one route that there is for a domain.
-func (a *Admin) removeOnly(ctx context.Context, domain string) error {
-	routes, err := a.Store.Routes(ctx)
-	if err != nil {
-		return err
-	}
-	routes = slices.DeleteFunc(routes, func(r store.Route) bool { return r.Domain != domain })
-	if len(routes) != 1 {
-		return a.noRoute(ctx, domain, store.For{})
-	}
-	if err := a.Store.RemoveRoute(ctx, domain, routes[0].For); err != nil {
 		return fmt.Errorf("remove route: %w", err)
 	}
 	return nil

@@ -139,7 +139,7 @@ func TestRoutes(t *testing.T) {
 		f.must(err)
 	}
 	_, err := f.AddRoute(ctx, admin.AddRoute{Domain: "a.example", Host: "x.example", From: "bob@example.org"})
-	f.fails(err, admin.Conflict, store.ErrConflict, "There is a route for a.example from bob@example.org already. Remove it first.")
+	f.fails(err, admin.Conflict, store.ErrConflict, "There is a route for a.example from bob@example.org already. Change or remove it.")
 	routes, err := f.Routes(ctx)
 	f.must(err)
 	encoded, err := json.Marshal(routes)

@@ -47,7 +47,7 @@ func (a *Admin) AddSource(ctx context.Context, request AddSource) (Source, error
 	err = a.Store.AddSource(ctx, source)
 	switch {
 	case errors.Is(err, store.ErrConflict):
-		return Source{}, conflict("Mail from %s leaves from %s already. To give it another name, remove it first.", everybody(source.For), source.IP)
+		return Source{}, conflict("Mail from %s leaves from %s already. Change its name if that should be another one.", everybody(source.For), source.IP)
 	case errors.Is(err, store.ErrNotFound):
 		return Source{}, notFound("There is no account %s.", source.For.Address)
 	case err != nil:
@@ -69,6 +69,43 @@ func (a *Admin) Sources(ctx context.Context) ([]Source, error) {
 	return list, nil
 }
 
+// ChangeSource asks for an address to send from, which IP and For name as in
+// AddSource, to be called something else.
+type ChangeSource struct {
+	IP   string `json:"ip"`
+	For  string `json:"for,omitempty"`
+	Name string `json:"name"` // in EHLO; empty: the server's own
+}
+
+// ChangeSource gives an address to send from another name. It takes effect with
+// the next connection.
+func (a *Admin) ChangeSource(ctx context.Context, request ChangeSource) (Source, error) {
+	ip, err := parseSourceIP(request.IP)
+	if err != nil {
+		return Source{}, err
+	}
+	source := store.Source{IP: ip}
+	if source.Name, err = parseEHLOName(request.Name); err != nil {
+		return Source{}, err
+	}
+	if source.For, err = a.parseFor(ctx, request.For); err != nil {
+		return Source{}, err
+	}
+	before, err := a.Store.ChangeSource(ctx, source)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return Source{}, noSource(ip, source.For)
+	case err != nil:
+		return Source{}, fmt.Errorf("change source: %w", err)
+	}
+	source.Created = before.Created
+	return sourceOf(source), nil
+}
+
+func noSource(ip netip.Addr, whose store.For) error {
+	return notFound("No mail from %s is told to leave from %s.", everybody(whose), ip)
+}
+
 // RemoveSource takes an address out of a pool.
 func (a *Admin) RemoveSource(ctx context.Context, request RemoveSource) error {
 	ip, err := parseSourceIP(request.IP)
@@ -82,7 +119,7 @@ func (a *Admin) RemoveSource(ctx context.Context, request RemoveSource) error {
 	err = a.Store.RemoveSource(ctx, ip, whose)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return notFound("No mail from %s is told to leave from %s.", everybody(whose), ip)
+		return noSource(ip, whose)
 	case err != nil:
 		return fmt.Errorf("remove source: %w", err)
 	}

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"sync"
@@ -29,24 +28,57 @@ func (s *Store) SetAccess(ctx context.Context, e store.AccessEntry) (before stor
 	if e.Created.IsZero() {
 		e.Created = s.now()
 	}
-	err = s.changeAccess(ctx, func(tx *tx) error {
-		var created, expires int64
-		err := tx.scan(`SELECT what, action, note, created, expires FROM access WHERE what = ?`, []any{e.What},
-			&before.What, &before.Action, &before.Note, &created, &expires)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	err = s.changeAccess(ctx, func(tx *tx) (err error) {
+		if before, err = tx.accessEntry(e.What); err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
-		before.Created, before.Expires = fromMicros(created), fromMicros(expires)
-		_, err = tx.exec(`
-			INSERT OR REPLACE INTO access (what, action, note, created, expires)
-			VALUES (?, ?, ?, ?, ?)`,
-			e.What, e.Action, e.Note, micros(e.Created), micros(e.Expires))
-		return err
+		return tx.putAccess(e)
 	})
 	if err != nil {
 		return store.AccessEntry{}, fmt.Errorf("set access of %s: %w", e.What, err)
 	}
 	return before, nil
+}
+
+// ChangeAccess changes an entry, and returns it as it was. It fails with
+// store.ErrNotFound if it isn't there. When it returns, Access has it as it is now.
+func (s *Store) ChangeAccess(ctx context.Context, what string, action store.AccessAction, change store.AccessChange) (before store.AccessEntry, err error) {
+	err = s.changeAccess(ctx, func(tx *tx) (err error) {
+		before, err = tx.accessEntry(what)
+		switch {
+		case err != nil:
+			return err
+		case before.Action != action:
+			return store.ErrNotFound
+		}
+		after := before
+		change.Apply(&after)
+		return tx.putAccess(after)
+	})
+	if err != nil {
+		return store.AccessEntry{}, fmt.Errorf("change access of %s: %w", what, err)
+	}
+	return before, nil
+}
+
+// accessEntry returns the entry about something, or fails with store.ErrNotFound.
+func (t *tx) accessEntry(what string) (e store.AccessEntry, err error) {
+	var created, expires int64
+	err = t.scan(`SELECT what, action, note, created, expires FROM access WHERE what = ?`, []any{what},
+		&e.What, &e.Action, &e.Note, &created, &expires)
+	if err != nil {
+		return store.AccessEntry{}, noRows(err, store.ErrNotFound)
+	}
+	e.Created, e.Expires = fromMicros(created), fromMicros(expires)
+	return e, nil
+}
+
+func (t *tx) putAccess(e store.AccessEntry) error {
+	_, err := t.exec(`
+		INSERT OR REPLACE INTO access (what, action, note, created, expires)
+		VALUES (?, ?, ?, ?, ?)`,
+		e.What, e.Action, e.Note, micros(e.Created), micros(e.Expires))
+	return err
 }
 
 // RemoveAccess removes an entry, or fails with store.ErrNotFound. When it returns,

@@ -37,6 +37,30 @@ func (s *Store) AddDevice(ctx context.Context, d store.Device) error {
 	return nil
 }
 
+// MoveDevice has the machines of a device submit as another account, and returns
+// it as it was. It fails with store.ErrNotFound if the network is no device or the
+// account isn't here.
+func (s *Store) MoveDevice(ctx context.Context, network netip.Prefix, account store.AccountID) (before store.Device, err error) {
+	err = s.changeDevices(ctx, func(tx *tx) error {
+		before = store.Device{Network: network}
+		var created int64
+		err := tx.scan(`SELECT account, created FROM device WHERE network = ?`, []any{network.String()}, &before.Account, &created)
+		if err != nil {
+			return noRows(err, store.ErrNotFound)
+		}
+		before.Created = fromMicros(created)
+		if err := tx.mustBeHere(account); err != nil {
+			return err
+		}
+		_, err = tx.exec(`UPDATE device SET account = ? WHERE network = ?`, account, network.String())
+		return err
+	})
+	if err != nil {
+		return store.Device{}, fmt.Errorf("move device %s: %w", network, err)
+	}
+	return before, nil
+}
+
 // RemoveDevice takes the right from a network, or fails with store.ErrNotFound.
 // What its machines are about to submit isn't accepted any more.
 func (s *Store) RemoveDevice(ctx context.Context, network netip.Prefix) error {

@@ -39,6 +39,35 @@ func (s *Store) AddRoute(ctx context.Context, r store.Route) (store.Route, error
 	return r, nil
 }
 
+// ChangeRoute leads the mail of a route, which r's Domain and For name, to another
+// server or in another manner. It returns the route as it was, and fails with
+// store.ErrNotFound if there is none.
+func (s *Store) ChangeRoute(ctx context.Context, r store.Route) (before store.Route, err error) {
+	origin, account := scope(r.For)
+	err = s.changeWays(ctx, func(tx *tx) error {
+		before = store.Route{Domain: r.Domain, For: r.For}
+		var created int64
+		err := tx.scan(`
+			SELECT id, host, port, tls, user, password, created
+			FROM route
+			WHERE domain = ? AND origin = ? AND COALESCE(account, 0) = ?`, []any{r.Domain, origin, account},
+			&before.ID, &before.Host, &before.Port, &before.TLS, &before.User, &before.Password, &created)
+		if err != nil {
+			return noRows(err, store.ErrNotFound)
+		}
+		before.Created = fromMicros(created)
+		_, err = tx.exec(`
+			UPDATE route
+			SET host = ?, port = ?, tls = ?, user = ?, password = ?
+			WHERE id = ?`, r.Host, r.Port, r.TLS, r.User, r.Password, before.ID)
+		return err
+	})
+	if err != nil {
+		return store.Route{}, fmt.Errorf("change route for %s: %w", r.Domain, err)
+	}
+	return before, nil
+}
+
 // RemoveRoute removes the route for a domain and some senders, or fails with
 // store.ErrNotFound.
 func (s *Store) RemoveRoute(ctx context.Context, domain string, f store.For) error {

@@ -40,6 +40,32 @@ func (s *Store) AddSource(ctx context.Context, source store.Source) error {
 	return nil
 }
 
+// ChangeSource gives an address to send from, which source's IP and For name,
+// another name. It returns it as it was, and fails with store.ErrNotFound if those
+// senders haven't got it.
+func (s *Store) ChangeSource(ctx context.Context, source store.Source) (before store.Source, err error) {
+	origin, account := scope(source.For)
+	err = s.changeWays(ctx, func(tx *tx) error {
+		before = store.Source{IP: source.IP, For: source.For}
+		var id, created int64
+		err := tx.scan(`
+			SELECT id, name, created
+			FROM source
+			WHERE ip = ? AND origin = ? AND COALESCE(account, 0) = ?`, []any{source.IP.String(), origin, account},
+			&id, &before.Name, &created)
+		if err != nil {
+			return noRows(err, store.ErrNotFound)
+		}
+		before.Created = fromMicros(created)
+		_, err = tx.exec(`UPDATE source SET name = ? WHERE id = ?`, source.Name, id)
+		return err
+	})
+	if err != nil {
+		return store.Source{}, fmt.Errorf("change source %s: %w", source.IP, err)
+	}
+	return before, nil
+}
+
 // RemoveSource takes an address away from some senders, or fails with
 // store.ErrNotFound.
 func (s *Store) RemoveSource(ctx context.Context, ip netip.Addr, f store.For) error {

@@ -21,6 +21,7 @@ import (
 type Store interface {
 	WaysStore
 	AccessStore
+	ChangeStore
 	DKIMStore
 	SendingStore
 	VacationStore
@@ -119,6 +120,7 @@ func Run(t *testing.T, b Backend) {
 	RunDKIM(t, b)
 	RunSending(t, b)
 	RunVacations(t, b)
+	RunChanges(t, b)
 }
 
 // A fixture is a store with one domain and three accounts.
