@@ -11,12 +11,14 @@ import (
 
 type blockCmd struct {
 	Add    blockAdd    `cmd:"" group:"commands" help:"Refuse mail from somebody, at once."`
+	Change blockChange `cmd:"" group:"commands" help:"Change an entry's note, or when it ends."`
 	List   blockList   `cmd:"" group:"commands" help:"List who is blocked."`
 	Remove blockRemove `cmd:"" group:"commands" help:"Take somebody off the list."`
 }
 
 type allowCmd struct {
 	Add    allowAdd    `cmd:"" group:"commands" help:"Take mail from somebody whatever the checks say, at once."`
+	Change allowChange `cmd:"" group:"commands" help:"Change an entry's note, or when it ends."`
 	List   allowList   `cmd:"" group:"commands" help:"List who is allowed."`
 	Remove allowRemove `cmd:"" group:"commands" help:"Take somebody off the list."`
 }
@@ -73,6 +75,45 @@ func (*allowAdd) Help() string {
 // Run allows somebody.
 func (c *allowAdd) Run(ctx context.Context, s *shell) error {
 	return c.run(ctx, s, "allow", "Allowed")
+}
+
+// An accessChange is what both lists are told of an entry that is to be different.
+type accessChange struct {
+	What    string  `arg:"" help:"What is listed."`
+	Note    *string `placeholder:"TEXT" help:"Why; '' for nothing."`
+	Expires *string `placeholder:"DURATION" help:"When it ends by itself, from now on: 12h, 30d, 2w; 0 for never."`
+	listing
+}
+
+func (c *accessChange) run(ctx context.Context, s *shell, action, done string) error {
+	if c.Note == nil && c.Expires == nil {
+		return usagef("say what is to be different: --note or --expires")
+	}
+	e, err := ask[admin.AccessEntry](ctx, s, "access/change", admin.ChangeAccess{Action: action, What: c.What, Note: c.Note, Expires: c.Expires})
+	if err != nil {
+		return err
+	}
+	return show(s, c.listing, e, func(w io.Writer, e admin.AccessEntry) {
+		until := "until it is removed"
+		if !e.Expires.IsZero() {
+			until = "until " + moment(e.Expires)
+		}
+		fmt.Fprintf(w, "%s is %s %s; note: %s.\n", printable(e.What), done, until, orNothing(printable(e.Note)))
+	})
+}
+
+type blockChange struct{ accessChange }
+
+// Run changes an entry.
+func (c *blockChange) Run(ctx context.Context, s *shell) error {
+	return c.run(ctx, s, "block", "blocked")
+}
+
+type allowChange struct{ accessChange }
+
+// Run changes an entry.
+func (c *allowChange) Run(ctx context.Context, s *shell) error {
+	return c.run(ctx, s, "allow", "allowed")
 }
 
 type blockList struct{ listing }

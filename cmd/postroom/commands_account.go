@@ -16,6 +16,7 @@ type accountCmd struct {
 	Add         accountAdd     `cmd:"" group:"commands" help:"Add an account."`
 	List        accountList    `cmd:"" group:"commands" help:"List the accounts."`
 	Show        accountShow    `cmd:"" group:"commands" help:"Show one account."`
+	Change      accountChange  `cmd:"" group:"commands" help:"Change an account's name, its quota, or whether it is an administrator."`
 	Passwd      accountPasswd  `cmd:"" group:"commands" help:"Give an account a new password; its sessions end."`
 	Disable     accountDisable `cmd:"" group:"commands" help:"Let an account neither log in nor send; its mail still arrives."`
 	Enable      accountEnable  `cmd:"" group:"commands" help:"Let a disabled account log in and send again."`
@@ -144,6 +145,30 @@ func (c *accountShow) Run(ctx context.Context, s *shell) error {
 		t.row("Quota", quotaText(a.Quota))
 		t.row("Since", a.Created.Local().Format(time.DateTime))
 		t.flush()
+	})
+}
+
+type accountChange struct {
+	accountArg
+	Name  *string   `placeholder:"NAME" help:"The person's name; '' for none."`
+	Quota *sizeFlag `placeholder:"SIZE" help:"How much mail it can keep, such as 2GB; 0 for no limit."`
+	Admin *bool     `negatable:"" help:"It may administer this server on the web page, or no longer."`
+	listing
+}
+
+// Run changes an account.
+func (c *accountChange) Run(ctx context.Context, s *shell) error {
+	if c.Name == nil && c.Quota == nil && c.Admin == nil {
+		return usagef("say what is to be different: --name, --quota, --admin or --no-admin")
+	}
+	a, err := ask[admin.Account](ctx, s, "account/change", admin.ChangeAccount{
+		Address: c.Address, Name: c.Name, Quota: (*int64)(c.Quota), Admin: c.Admin,
+	})
+	if err != nil {
+		return err
+	}
+	return show(s, c.listing, a, func(w io.Writer, a admin.Account) {
+		fmt.Fprintf(w, "%s is now: name %s, quota %s, %s.\n", a.Address, orNothing(printable(a.Name)), quotaText(a.Quota), statusText(a))
 	})
 }
 

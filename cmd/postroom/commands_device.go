@@ -11,6 +11,7 @@ import (
 type deviceCmd struct {
 	Add    deviceAdd    `cmd:"" group:"commands" help:"Let a device send without logging in, as an account."`
 	List   deviceList   `cmd:"" group:"commands" help:"List the devices."`
+	Change deviceChange `cmd:"" group:"commands" help:"Have a device send as another account."`
 	Remove deviceRemove `cmd:"" group:"commands" help:"Take the right from a device."`
 }
 
@@ -57,6 +58,20 @@ func (c *deviceList) Run(ctx context.Context, s *shell) error {
 		}
 		t.flush()
 	})
+}
+
+type deviceChange struct {
+	Network string `arg:"" name:"cidr" help:"The device, as it is listed."`
+	Address string `arg:"" help:"The account that it sends as from now on."`
+}
+
+// Run moves a device to another account.
+func (c *deviceChange) Run(ctx context.Context, s *shell) error {
+	d, err := ask[admin.Device](ctx, s, "device/move", admin.MoveDevice{Network: c.Network, Account: c.Address})
+	if err == nil {
+		fmt.Fprintf(s.out, "%s sends as %s from now on.\n", d.Network, d.Account)
+	}
+	return err
 }
 
 type deviceRemove struct {

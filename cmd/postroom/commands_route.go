@@ -13,6 +13,7 @@ import (
 type routeCmd struct {
 	Add    routeAdd    `cmd:"" group:"commands" help:"Lead mail to a server that you choose."`
 	List   routeList   `cmd:"" group:"commands" help:"List the routes."`
+	Change routeChange `cmd:"" group:"commands" help:"Change where a route leads, who logs in there, and how TLS is used."`
 	Remove routeRemove `cmd:"" group:"commands" help:"Remove a route; what waits goes on without it."`
 }
 
@@ -76,6 +77,48 @@ func (c *routeList) Run(ctx context.Context, s *shell) error {
 		}
 		t.flush()
 	})
+}
+
+type routeChange struct {
+	Domain        string  `arg:"" help:"The recipients' domain, as it is listed."`
+	Server        *string `arg:"" optional:"" help:"HOST or HOST:PORT; “mx” for the domain's own servers. Otherwise it stays the one it is."`
+	User          *string `placeholder:"USER" help:"Log in as this user, '' for nobody. The password is asked for."`
+	PasswordStdin bool    `help:"Read the password from standard input: one line. Without --user, it is a new one of the same user."`
+	TLS           *string `name:"tls" enum:"none,may,must" placeholder:"POLICY" help:"none; may: if the server offers it; must: with a valid certificate, or the mail waits."`
+	From          string  `placeholder:"WHOSE" help:"The account or the senders' domain that it is for."`
+}
+
+// Run changes a route.
+func (c *routeChange) Run(ctx context.Context, s *shell) error {
+	if c.Server == nil && c.User == nil && c.TLS == nil && !c.PasswordStdin {
+		return usagef("say what is to be different: the server, --user, --password-stdin or --tls")
+	}
+	password, err := c.password(s)
+	if err != nil {
+		return err
+	}
+	r, err := ask[admin.Route](ctx, s, "route/change", admin.ChangeRoute{
+		Domain: c.Domain, From: c.From, Host: c.Server, User: c.User, Password: password, TLS: c.TLS,
+	})
+	if err == nil {
+		fmt.Fprintf(s.out, "Mail for %s%s goes to %s%s.\n", domainText(r.Domain), fromText(r.From), serverText(r), mannerText(r))
+	}
+	return err
+}
+
+// password returns the new password, nil if it stays the same.
+func (c *routeChange) password(s *shell) (*string, error) {
+	var password string
+	var err error
+	switch {
+	case c.PasswordStdin:
+		password, err = readPasswordLine(s.in)
+	case c.User != nil && *c.User != "":
+		password, err = s.askOnce("Password of " + *c.User + ": ")
+	default:
+		return nil, nil
+	}
+	return &password, err
 }
 
 type routeRemove struct {

@@ -11,6 +11,7 @@ import (
 type sourceCmd struct {
 	Add    sourceAdd    `cmd:"" group:"commands" help:"Send mail from an address of this machine."`
 	List   sourceList   `cmd:"" group:"commands" help:"List the addresses to send from."`
+	Change sourceChange `cmd:"" group:"commands" help:"Give an address another name."`
 	Remove sourceRemove `cmd:"" group:"commands" help:"Send no more from an address."`
 }
 
@@ -55,6 +56,26 @@ func (c *sourceList) Run(ctx context.Context, s *shell) error {
 		}
 		t.flush()
 	})
+}
+
+type sourceChange struct {
+	IP   string `arg:"" name:"ip" help:"The address."`
+	Name string `required:"" placeholder:"NAME" help:"Its name, for EHLO; '' for the server's own."`
+	For  string `placeholder:"WHOSE" help:"The account or the senders' domain that it is for."`
+}
+
+// Run gives a source address another name.
+func (c *sourceChange) Run(ctx context.Context, s *shell) error {
+	a, err := ask[admin.Source](ctx, s, "source/change", admin.ChangeSource{IP: c.IP, For: c.For, Name: c.Name})
+	if err != nil {
+		return err
+	}
+	name := "under the server's own name"
+	if a.Name != "" {
+		name = "as " + a.Name
+	}
+	fmt.Fprintf(s.out, "Mail from %s leaves from %s %s.\n", orAll(a.For), a.IP, name)
+	return nil
 }
 
 type sourceRemove struct {

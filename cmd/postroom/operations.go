@@ -49,6 +49,7 @@ func operations(a *admin.Admin, ready func() error) http.Handler {
 	handle(mux, "account/add", a.AddAccount)
 	handle(mux, "account/list", plain(a.Accounts))
 	handle(mux, "account/show", func(ctx context.Context, r accountRequest) (admin.Account, error) { return a.Account(ctx, r.Address) })
+	handle(mux, "account/change", a.ChangeAccount)
 	handle(mux, "account/passwd", act(func(ctx context.Context, r accountRequest) error {
 		if r.AnyPassword {
 			return a.SetAnyPassword(ctx, r.Address, r.Password)
@@ -96,6 +97,7 @@ func handleSending(mux *http.ServeMux, a *admin.Admin) {
 	handle(mux, "limit/show", func(ctx context.Context, r nameRequest) (admin.Limits, error) { return a.Limits(ctx, r.Name) })
 	handle(mux, "device/add", a.AddDevice)
 	handle(mux, "device/list", plain(a.Devices))
+	handle(mux, "device/move", a.MoveDevice)
 	handle(mux, "device/remove", act(func(ctx context.Context, r nameRequest) error { return a.RemoveDevice(ctx, r.Name) }))
 }
 
@@ -103,9 +105,11 @@ func handleSending(mux *http.ServeMux, a *admin.Admin) {
 func handleWays(mux *http.ServeMux, a *admin.Admin) {
 	handle(mux, "route/add", a.AddRoute)
 	handle(mux, "route/list", plain(a.Routes))
+	handle(mux, "route/change", a.ChangeRoute)
 	handle(mux, "route/remove", act(a.RemoveRoute))
 	handle(mux, "source/add", a.AddSource)
 	handle(mux, "source/list", plain(a.Sources))
+	handle(mux, "source/change", a.ChangeSource)
 	handle(mux, "source/remove", act(a.RemoveSource))
 }
 
@@ -120,6 +124,7 @@ func handleChecks(mux *http.ServeMux, a *admin.Admin) {
 	handle(mux, "access/list", func(ctx context.Context, r nameRequest) ([]admin.AccessEntry, error) {
 		return a.AccessEntries(ctx, r.Name)
 	})
+	handle(mux, "access/change", a.ChangeAccess)
 	handle(mux, "access/remove", act(a.RemoveAccess))
 	handle(mux, "concerns", plain(a.Concerns))
 	handle(mux, "login/blocks", plain(a.LoginBlocks))
