@@ -3,7 +3,6 @@ package web
 import (
 	"fmt"
 	"net/url"
-	"slices"
 
 	"postroom/store/admin"
 )
@@ -22,8 +21,8 @@ type listsPage struct {
 // An accessRow is an entry as the list shows it.
 type accessRow struct {
 	admin.AccessEntry
-	Until     *moment // nil: for ever
-	RemoveURL string
+	Until                *moment // nil: for ever
+	ChangeURL, RemoveURL string
 }
 
 // Word and Tone say what happens to mail from there.
@@ -87,7 +86,8 @@ func (p *pages) listsPage(v *visit, form admin.AddAccess, mistake error) error {
 }
 
 func (p *pages) accessRowOf(e admin.AccessEntry) accessRow {
-	row := accessRow{AccessEntry: e, RemoveURL: "/lists/remove?" + url.Values{"action": {e.Action}, "what": {e.What}}.Encode()}
+	names := url.Values{"action": {e.Action}, "what": {e.What}}
+	row := accessRow{AccessEntry: e, ChangeURL: changeURL("/lists", names), RemoveURL: "/lists/remove?" + names.Encode()}
 	if !e.Expires.IsZero() {
 		until := newMoment(e.Expires, p.Now())
 		row.Until = &until
@@ -124,15 +124,11 @@ func addedAccess(e admin.AccessEntry) string {
 
 func (p *pages) confirmAccess(v *visit) error {
 	query := v.r.URL.Query()
-	entries, err := p.Admin.AccessEntries(v.r.Context(), "")
+	e, err := p.accessEntry(v, query.Get("action"), query.Get("what"))
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(entries, func(e admin.AccessEntry) bool { return e.What == query.Get("what") && e.Action == query.Get("action") })
-	if i < 0 {
-		return errNoPage
-	}
-	return v.confirm(accessLoss(entries[i]))
+	return v.confirm(accessLoss(e))
 }
 
 // accessLoss says what the removal of an entry changes.

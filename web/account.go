@@ -1,10 +1,12 @@
 package web
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"postroom/store"
 	"postroom/store/admin"
 	"postroom/web/phrase"
 )
@@ -15,6 +17,7 @@ type accountPage struct {
 	Aliases      []string
 	AppPasswords []admin.AppPassword
 	Limits       limitsCard
+	Form         accountForm // the change as it was typed
 	accountNews
 	Mistake string
 }
@@ -23,6 +26,7 @@ type accountPage struct {
 type accountNews struct {
 	Secret  *secret
 	mistake error
+	Change  *accountForm // a change that couldn't be made
 	limits  *typedLimits
 }
 
@@ -37,6 +41,10 @@ func (p *pages) accountPage(v *visit, address string, news accountNews) error {
 		return err
 	}
 	page := accountPage{Account: rowOf(account), Own: v.owns(account.Address), accountNews: news}
+	page.Form = formOf(account)
+	if news.Change != nil {
+		page.Form = *news.Change
+	}
 	if page.AppPasswords, err = p.Admin.AppPasswords(ctx, account.Address); err != nil {
 		return err
 	}
@@ -70,6 +78,39 @@ func (p *pages) aliasesTo(v *visit, address string) ([]string, error) {
 		}
 	}
 	return sources, nil
+}
+
+// formOf is the form about an account as it is.
+func formOf(a admin.Account) accountForm {
+	form := accountForm{Address: a.Address, Name: a.Name, Admin: a.Admin}
+	if a.Quota > 0 {
+		form.Quota = octetsTyped(a.Quota)
+	}
+	return form
+}
+
+func (p *pages) changeAccount(v *visit) error {
+	if err := v.form(); err != nil {
+		return err
+	}
+	address := v.r.PathValue("address")
+	form := accountForm{Address: address, Name: v.field("name"), Quota: v.field("quota"), Admin: v.field("admin") != ""}
+	quota, err := parseOctets(form.Quota)
+	if err != nil {
+		return p.accountPage(v, address, accountNews{mistake: err, Change: &form})
+	}
+	change := admin.ChangeAccount{Address: address, Name: &form.Name, Quota: &quota, Admin: &form.Admin}
+	if v.owns(address) {
+		change.Admin = nil
+	}
+	changed, err := p.Admin.ChangeAccount(v.r.Context(), change)
+	switch {
+	case hasMistake(err) && !errors.Is(err, store.ErrNotFound):
+		return p.accountPage(v, address, accountNews{mistake: err, Change: &form})
+	case err != nil:
+		return err
+	}
+	return v.done(accountURL(changed.Address), changed.Address+" was changed.")
 }
 
 // errOwn keeps administrators from locking themselves out.

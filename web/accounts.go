@@ -138,6 +138,17 @@ type secret struct{ Title, Text, Password string }
 
 var errQuota = &admin.Error{Kind: admin.Invalid, Text: "The quota should be a size such as 500MB or 2GB, or empty for none."}
 
+// octetsTyped writes a size so that parseOctets reads the same: in the largest unit
+// of which it is a whole number.
+func octetsTyped(n int64) string {
+	units := []string{"", "KB", "MB", "GB", "TB"}
+	i := 0
+	for n != 0 && n%1000 == 0 && i < len(units)-1 {
+		n, i = n/1000, i+1
+	}
+	return strconv.FormatInt(n, 10) + units[i]
+}
+
 // parseOctets reads a size as a person writes it: 2GB, 500 MB, 1000000. An empty
 // text is 0.
 func parseOctets(text string) (int64, error) {

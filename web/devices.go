@@ -3,7 +3,6 @@ package web
 import (
 	"fmt"
 	"net/url"
-	"slices"
 
 	"postroom/store/admin"
 )
@@ -18,7 +17,7 @@ type devicesPage struct {
 
 type deviceRow struct {
 	admin.Device
-	AccountURL, RemoveURL string
+	AccountURL, ChangeURL, RemoveURL string
 }
 
 func (p *pages) showDevices(v *visit) error { return p.devicesPage(v, admin.AddDevice{}, nil) }
@@ -31,7 +30,8 @@ func (p *pages) devicesPage(v *visit, form admin.AddDevice, mistake error) error
 	shown, list := partAt(v, "/devices", devices, func(d admin.Device) string { return d.Network + " " + d.Account + " " + d.Status })
 	page := devicesPage{List: list, Form: form, Domain: "example.org"}
 	for _, d := range shown {
-		page.Devices = append(page.Devices, deviceRow{d, accountURL(d.Account), "/devices/remove?" + url.Values{"network": {d.Network}}.Encode()})
+		names := url.Values{"network": {d.Network}}
+		page.Devices = append(page.Devices, deviceRow{d, accountURL(d.Account), changeURL("/devices", names), "/devices/remove?" + names.Encode()})
 	}
 	own, err := p.ownDomains(v)
 	if err != nil {
@@ -59,15 +59,10 @@ func (p *pages) addDevice(v *visit) error {
 }
 
 func (p *pages) confirmDevice(v *visit) error {
-	devices, err := p.Admin.Devices(v.r.Context())
+	d, err := p.device(v, v.r.URL.Query().Get("network"))
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(devices, func(d admin.Device) bool { return d.Network == v.r.URL.Query().Get("network") })
-	if i < 0 {
-		return errNoPage
-	}
-	d := devices[i]
 	return v.confirm(confirmPage{
 		Title: "Take the right to submit from " + d.Network + "?", Back: "/devices", BackText: "Devices",
 		Action: "/devices/remove", Button: "Remove the device", Hidden: []hiddenField{{"network", d.Network}},

@@ -21,6 +21,7 @@ type failure struct {
 type failurePage struct {
 	failure
 	Home link
+	List *link // the list that the page would have belonged to, nil: none
 }
 
 // Error makes a failure an error, so that a handler can return it.
@@ -57,6 +58,14 @@ var (
 		"It has been written to the server’s log. Mail goes on as before; try again in a moment, and look into the log if it stays.",
 	}
 )
+
+// errGone says that what a page was about is not there any more, and what to do.
+func errGone(what string) error {
+	return failure{
+		http.StatusNotFound, "This " + what + " is gone",
+		"It has been removed since the page that you came from was made. Nothing was changed. The list shows what there is now.",
+	}
+}
 
 // failureFor decides what a visitor learns of err: its kind, never its text,
 // unless it was written for visitors.
@@ -112,13 +121,30 @@ func (p *pages) fail(v *visit, err error) {
 
 // showFailure doesn't touch the session: the session may be what failed.
 func (p *pages) showFailure(v *visit, f failure) {
-	page, err := p.render("failure", v.layout(f.Title, failurePage{f, v.home()}))
+	body := failurePage{failure: f, Home: v.home()}
+	if v.user != nil && v.user.Admin {
+		body.List = listOf(v.r.URL.Path)
+	}
+	page, err := p.render("failure", v.layout(f.Title, body))
 	if err != nil {
 		p.Log.ErrorContext(v.r.Context(), "the page about a failure failed", "err", err)
 		http.Error(v.w, f.Title, f.Code)
 		return
 	}
 	v.write(f.Code, page)
+}
+
+// listOf returns the page of the navigation that a path lies below, nil if there is
+// none or it is that page itself.
+func listOf(path string) *link {
+	for _, group := range sections {
+		for _, l := range group.Links {
+			if l.Section == section(path) && l.URL != path {
+				return &l
+			}
+		}
+	}
+	return nil
 }
 
 // panicked ends a request whose handler panicked.

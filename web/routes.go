@@ -59,10 +59,14 @@ func (p *pages) routes() []route {
 
 		{"GET", "/routes", needAdmin, p.showRoutes},
 		{"POST", "/routes", needAdmin, p.addRoute},
+		{"GET", "/routes/change", needAdmin, p.showRouteChange},
+		{"POST", "/routes/change", needAdmin, p.changeRoute},
 		{"GET", "/routes/remove", needAdmin, p.confirmRoute},
 		{"POST", "/routes/remove", needAdmin, p.removeRoute},
 		{"GET", "/sources", needAdmin, p.showSources},
 		{"POST", "/sources", needAdmin, p.addSource},
+		{"GET", "/sources/change", needAdmin, p.showSourceChange},
+		{"POST", "/sources/change", needAdmin, p.changeSource},
 		{"GET", "/sources/remove", needAdmin, p.confirmSource},
 		{"POST", "/sources/remove", needAdmin, p.removeSource},
 
@@ -83,6 +87,7 @@ func (p *pages) routes() []route {
 		{"GET", "/accounts", needAdmin, p.showAccounts},
 		{"POST", "/accounts", needAdmin, p.addAccount},
 		{"GET", "/accounts/{address}", needAdmin, p.showAccount},
+		{"POST", "/accounts/{address}/change", needAdmin | lately, p.changeAccount},
 		{"POST", "/accounts/{address}/disable", needAdmin, p.disableAccount},
 		{"POST", "/accounts/{address}/enable", needAdmin, p.enableAccount},
 		{"POST", "/accounts/{address}/password", needAdmin | lately, p.setPassword},
@@ -99,11 +104,15 @@ func (p *pages) routes() []route {
 
 		{"GET", "/devices", needAdmin, p.showDevices},
 		{"POST", "/devices", needAdmin, p.addDevice},
+		{"GET", "/devices/change", needAdmin, p.showDeviceChange},
+		{"POST", "/devices/change", needAdmin, p.changeDevice},
 		{"GET", "/devices/remove", needAdmin, p.confirmDevice},
 		{"POST", "/devices/remove", needAdmin, p.removeDevice},
 
 		{"GET", "/lists", needAdmin, p.showLists},
 		{"POST", "/lists", needAdmin, p.addAccess},
+		{"GET", "/lists/change", needAdmin, p.showAccessChange},
+		{"POST", "/lists/change", needAdmin, p.changeAccess},
 		{"GET", "/lists/remove", needAdmin, p.confirmAccess},
 		{"POST", "/lists/remove", needAdmin, p.removeAccess},
 		{"POST", "/lists/forgive", needAdmin, p.forgive},

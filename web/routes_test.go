@@ -28,20 +28,20 @@ func (r route) example(s *site) string {
 		return messageURL(s.receive("kim@friends.example", 100, boss).String())
 	case "/messages/{id}/sender":
 		return messageURL(s.receive("kim@friends.example", 100, boss).String()) + "/sender"
-	case "/lists/remove":
-		return "/lists/remove?action=block&what=lost.example"
-	case "/devices/remove":
-		return "/devices/remove?network=192.168.1.21"
+	case "/lists/remove", "/lists/change":
+		return r.path + "?action=block&what=lost.example"
+	case "/devices/remove", "/devices/change":
+		return r.path + "?network=192.168.1.21"
 	case "/domains/{name}/dkim/remove":
 		keys, err := s.admin.DKIMKeys(s.t.Context(), "spare.example")
 		s.must(err)
 		return "/domains/spare.example/dkim/remove?selector=" + keys[0].Selector
 	case "/queue/return":
 		return "/queue/return?message=" + s.submit(boss, "a@elsewhere.example").String()
-	case "/routes/remove":
-		return "/routes/remove?domain=lost.example&from="
-	case "/sources/remove":
-		return "/sources/remove?ip=192.0.2.1&for="
+	case "/routes/remove", "/routes/change":
+		return r.path + "?domain=lost.example&from="
+	case "/sources/remove", "/sources/change":
+		return r.path + "?ip=192.0.2.1&for="
 	}
 	return strings.NewReplacer("{name}", "spare.example", "{address}", boss, "{source}", "spare@example.org").Replace(r.path)
 }

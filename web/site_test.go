@@ -25,6 +25,7 @@ import (
 // A site is the pages over a real store, with a clock of its own.
 type site struct {
 	t      testing.TB
+	dir    string
 	clock  atomic.Int64
 	store  *sqlite.Store
 	admin  *admin.Admin
@@ -43,11 +44,11 @@ const (
 // newSite opens a store with the domain example.org and the administrator boss.
 func newSite(t testing.TB) *site {
 	t.Helper()
-	s := &site{t: t, log: new(lockedBuffer)}
+	s := &site{t: t, dir: t.TempDir(), log: new(lockedBuffer)}
 	s.set(time.Date(2026, 11, 20, 9, 30, 0, 0, time.UTC))
 	log := slog.New(slog.NewTextHandler(s.log, nil))
 	var err error
-	if s.store, err = sqlite.Open(t.Context(), sqlite.Options{Dir: t.TempDir(), Now: s.now, Log: log}); err != nil {
+	if s.store, err = sqlite.Open(t.Context(), sqlite.Options{Dir: s.dir, Now: s.now, Log: log}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

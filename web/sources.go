@@ -3,7 +3,6 @@ package web
 import (
 	"fmt"
 	"net/url"
-	"slices"
 
 	"postroom/store/admin"
 )
@@ -18,7 +17,7 @@ type sourcesPage struct {
 
 type sourceRow struct {
 	admin.Source
-	RemoveURL string
+	ChangeURL, RemoveURL string
 }
 
 func (p *pages) showSources(v *visit) error { return p.sourcesPage(v, admin.AddSource{}, nil) }
@@ -31,7 +30,8 @@ func (p *pages) sourcesPage(v *visit, form admin.AddSource, mistake error) error
 	shown, list := part(v, sources, func(s admin.Source) string { return s.IP + " " + s.Name + " " + s.For })
 	page := sourcesPage{List: list, Form: form, Own: p.Hostname}
 	for _, s := range shown {
-		page.Sources = append(page.Sources, sourceRow{s, "/sources/remove?" + url.Values{"ip": {s.IP}, "for": {s.For}}.Encode()})
+		names := url.Values{"ip": {s.IP}, "for": {s.For}}
+		page.Sources = append(page.Sources, sourceRow{s, changeURL("/sources", names), "/sources/remove?" + names.Encode()})
 	}
 	return v.showForm("sources", "Source addresses", &page, &page.Mistake, mistake)
 }
@@ -60,15 +60,11 @@ func everybodyOr(whose string) string {
 
 func (p *pages) confirmSource(v *visit) error {
 	query := v.r.URL.Query()
-	sources, err := p.Admin.Sources(v.r.Context())
+	source, err := p.source(v, query.Get("ip"), query.Get("for"))
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(sources, func(s admin.Source) bool { return s.IP == query.Get("ip") && s.For == query.Get("for") })
-	if i < 0 {
-		return errNoPage
-	}
-	return v.confirm(sourceLoss(sources[i]))
+	return v.confirm(sourceLoss(source))
 }
 
 // sourceLoss says what the removal of a source address changes.

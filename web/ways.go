@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"slices"
 	"strconv"
 
 	"postroom/store/admin"
@@ -20,6 +19,7 @@ type routesPage struct {
 
 type routeRow struct {
 	admin.Route
+	ChangeURL string
 	All       bool   // for every domain
 	Server    string // host and port, empty for the domain's own
 	TLSWords  string
@@ -74,7 +74,8 @@ func (p *pages) routesPage(v *visit, form admin.AddRoute, mistake error) error {
 
 func routeRowOf(r admin.Route) routeRow {
 	row := routeRow{Route: r, All: r.Domain == "*", TLSWords: tlsName(r.TLS)}
-	row.RemoveURL = "/routes/remove?" + url.Values{"domain": {r.Domain}, "from": {r.From}}.Encode()
+	names := url.Values{"domain": {r.Domain}, "from": {r.From}}
+	row.RemoveURL, row.ChangeURL = "/routes/remove?"+names.Encode(), changeURL("/routes", names)
 	if r.Port != 0 {
 		row.Server = net.JoinHostPort(r.Host, strconv.Itoa(r.Port))
 	}
@@ -118,15 +119,11 @@ func (p *pages) addRoute(v *visit) error {
 
 func (p *pages) confirmRoute(v *visit) error {
 	query := v.r.URL.Query()
-	routes, err := p.Admin.Routes(v.r.Context())
+	r, err := p.route(v, query.Get("domain"), query.Get("from"))
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(routes, func(r admin.Route) bool { return r.Domain == query.Get("domain") && r.From == query.Get("from") })
-	if i < 0 {
-		return errNoPage
-	}
-	return v.confirm(routeLoss(routeRowOf(routes[i])))
+	return v.confirm(routeLoss(r))
 }
 
 // routeLoss says what the removal of a route changes.

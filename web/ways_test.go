@@ -80,7 +80,7 @@ func TestRoutes(t *testing.T) {
 		code   int
 		says   string
 	}{
-		{"is there already", []string{"domain", "*", "host", "other.example"}, http.StatusConflict, "There is a route for all domains (*) already. Remove it first."},
+		{"is there already", []string{"domain", "*", "host", "other.example"}, http.StatusConflict, "There is a route for all domains (*) already. Change or remove it."},
 		{"is no server", []string{"domain", "a.example", "host", "no server"}, http.StatusUnprocessableEntity, "is not a server. It should look like smtp.example.net"},
 		{"has no user", []string{"domain", "a.example", "host", "smtp.a.example", "password", "very secret"}, http.StatusUnprocessableEntity, "There is a password, but no user name."},
 		{"is for nobody", []string{"domain", "a.example", "host", "mx", "from", "gone@example.org"}, http.StatusNotFound, "There is no account gone@example.org."},

@@ -61,6 +61,7 @@ type Admin interface {
 	AddAccount(context.Context, admin.NewAccount) (admin.Account, error)
 	Accounts(context.Context) ([]admin.Account, error)
 	Account(ctx context.Context, address string) (admin.Account, error)
+	ChangeAccount(context.Context, admin.ChangeAccount) (admin.Account, error)
 	SetPassword(ctx context.Context, address, password string) error
 	DisableAccount(ctx context.Context, address string, refuse bool) error
 	EnableAccount(ctx context.Context, address string) error
@@ -78,9 +79,11 @@ type Admin interface {
 
 	AddRoute(context.Context, admin.AddRoute) (admin.Route, error)
 	Routes(context.Context) ([]admin.Route, error)
+	ChangeRoute(context.Context, admin.ChangeRoute) (admin.Route, error)
 	RemoveRoute(context.Context, admin.RemoveRoute) error
 	AddSource(context.Context, admin.AddSource) (admin.Source, error)
 	Sources(context.Context) ([]admin.Source, error)
+	ChangeSource(context.Context, admin.ChangeSource) (admin.Source, error)
 	RemoveSource(context.Context, admin.RemoveSource) error
 
 	Destinations(context.Context) ([]admin.Destination, error)
@@ -89,6 +92,7 @@ type Admin interface {
 
 	AddAccess(context.Context, admin.AddAccess) (admin.AccessEntry, error)
 	AccessEntries(ctx context.Context, action string) ([]admin.AccessEntry, error)
+	ChangeAccess(context.Context, admin.ChangeAccess) (admin.AccessEntry, error)
 	RemoveAccess(context.Context, admin.RemoveAccess) error
 	LoginBlocks(context.Context) ([]admin.LoginBlock, error)
 	ForgiveLogins(ctx context.Context, network string) ([]admin.LoginBlock, error)
@@ -99,6 +103,7 @@ type Admin interface {
 	AllLimits(context.Context) ([]admin.Limits, error)
 	AddDevice(context.Context, admin.AddDevice) (admin.Device, error)
 	Devices(context.Context) ([]admin.Device, error)
+	MoveDevice(context.Context, admin.MoveDevice) (admin.Device, error)
 	RemoveDevice(ctx context.Context, network string) error
 
 	DKIMKeys(ctx context.Context, domain string) ([]admin.DKIMKey, error)
