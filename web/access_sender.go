@@ -103,9 +103,13 @@ func senderLinks(t store.Trail) []link {
 	}
 	page := messageURL(t.ID.String()) + "/sender?action="
 	check := url.Values{"ip": {e.Client}, "helo": {e.Helo}, "from": {t.From}}
+	again := link{Text: "Check such a mail again", URL: "/check?" + check.Encode()}
+	if len(sendersOf(t, "block")) == 0 { // neither an address nor a server to name
+		return []link{again}
+	}
 	return []link{
 		{Text: "Block the sender …", URL: page + "block"},
 		{Text: "Allow the sender …", URL: page + "allow"},
-		{Text: "Check such a mail again", URL: "/check?" + check.Encode()},
+		again,
 	}
 }
