@@ -171,11 +171,11 @@ func (s *site) run() (stop func()) {
 // events returns the trace of a message.
 func (s *site) events(id store.MessageID) []store.Event {
 	s.t.Helper()
-	trails, err := s.store.Trails(context.Background(), store.TrailQuery{Text: id.String()})
-	if err != nil || len(trails) != 1 {
-		s.t.Fatalf("%d trails, %v", len(trails), err)
+	page, err := s.store.Trails(context.Background(), store.TrailQuery{ID: id})
+	if err != nil || len(page.Trails) != 1 {
+		s.t.Fatalf("%d trails, %v", len(page.Trails), err)
 	}
-	return trails[0].Events
+	return page.Trails[0].Events
 }
 
 // await returns the n-th event of a kind as soon as it is there.

@@ -233,11 +233,11 @@ func (u *users) acceptedEvent(t *testing.T, reply string) store.Event {
 	if !ok {
 		t.Fatalf("not accepted: %q", reply)
 	}
-	trails, err := u.store.Trails(t.Context(), store.TrailQuery{Text: id})
-	if err != nil || len(trails) != 1 {
-		t.Fatal(trails, err)
+	page, err := u.store.Trails(t.Context(), store.TrailQuery{Text: id})
+	if err != nil || len(page.Trails) != 1 {
+		t.Fatal(page, err)
 	}
-	return trails[0].Events[0]
+	return page.Trails[0].Events[0]
 }
 
 func TestDevices(t *testing.T) {

@@ -1,6 +1,9 @@
 package store
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // An Event is one step on the way of a message. Its details are flat: each kind
 // uses the few that it needs, and leaves the others out. No field ever holds a
@@ -91,11 +94,38 @@ type Refusal struct {
 	Events   []Event // of kind Rejected
 }
 
-// A TrailQuery selects trails, newest first. What could be an ID, a Message-ID
-// or an address is looked up as each of them.
+// A TrailQuery selects the trails that all of its fields select; the zero one
+// selects every trail.
 type TrailQuery struct {
-	Text  string // an ID, a Message-ID with or without brackets, an address; empty: all
-	Limit int    // zero: 100
+	Text string       // an ID, a Message-ID with or without brackets, an address: what could be several is looked up as each
+	ID   MessageID    // exactly this one
+	Host string       // a host, or a domain that it is in: what a client called itself, whom we sent to
+	IP   netip.Prefix // of a client, or of a server that we sent to
+	// Outcome is the kind of an event that the trail has; but Queued and Held mean that
+	// a recipient waits in the queue, or is held there, now.
+	Outcome      Kind
+	Since, Until time.Time // when the message came; Until itself is too late
+
+	// Before and After are positions in the list: trails with smaller IDs, or larger
+	// ones. At most one of them is set.
+	Before, After MessageID
+	Limit         int // zero: 100
+}
+
+// A TrailPage is a part of the trails that a query selects, newest first.
+type TrailPage struct {
+	Trails []Trail
+	// Newer and Older are the positions to look further from, for After and Before;
+	// zero where nothing is left.
+	Newer, Older MessageID
+	// Looked is set if the search was given up before the page was full or all was
+	// looked at: it is how many trails were looked at. Looking further goes on.
+	Looked int64
+	// Unindexed is how many trails can't be found by all of their keys yet.
+	Unindexed int64
+	// Clipped is set if the host or the network stands for so many that only the first
+	// of them were looked for.
+	Clipped bool
 }
 
 // Counts are the numbers of the first page.

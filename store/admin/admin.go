@@ -74,7 +74,7 @@ type Store interface {
 	PauseDomain(ctx context.Context, domain string) error
 	ResumeDomain(ctx context.Context, domain string) error
 
-	Trails(ctx context.Context, query store.TrailQuery) ([]store.Trail, error)
+	Trails(ctx context.Context, query store.TrailQuery) (store.TrailPage, error)
 	Counts(ctx context.Context) (store.Counts, error)
 	Backup(ctx context.Context, file string, progress func(done, total int64)) error
 

@@ -139,11 +139,11 @@ func (a *Admin) filters(ctx context.Context, selection QueueSelection) ([]store.
 		filter.Message = id
 		filters = append(filters, filter)
 	}
-	trails, err := a.Store.Trails(ctx, store.TrailQuery{Text: text})
+	page, err := a.Store.Trails(ctx, store.TrailQuery{Text: text})
 	if err != nil {
 		return nil, fmt.Errorf("find message %s: %w", text, err)
 	}
-	for _, trail := range trails {
+	for _, trail := range page.Trails {
 		// An address finds trails too, but doesn't name a message.
 		if trail.HeaderID == strings.TrimSuffix(strings.TrimPrefix(text, "<"), ">") && trail.ID != filter.Message {
 			filter.Message = trail.ID

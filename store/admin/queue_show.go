@@ -43,15 +43,12 @@ func (a *Admin) ShowQueue(ctx context.Context, text string) ([]ShownQueueItem, e
 
 // pastOf returns the events of a message by recipient.
 func (a *Admin) pastOf(ctx context.Context, id store.MessageID) (map[string][]store.Event, error) {
-	trails, err := a.Store.Trails(ctx, store.TrailQuery{Text: id.String()})
+	page, err := a.Store.Trails(ctx, store.TrailQuery{ID: id})
 	if err != nil {
 		return nil, fmt.Errorf("read trace of %s: %w", id, err)
 	}
 	past := make(map[string][]store.Event)
-	for _, trail := range trails {
-		if trail.ID != id {
-			continue
-		}
+	for _, trail := range page.Trails {
 		for _, event := range trail.Events {
 			past[event.Recipient] = append(past[event.Recipient], event)
 		}

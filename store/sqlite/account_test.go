@@ -210,12 +210,12 @@ func TestSetStandingHoldsTheQueue(t *testing.T) {
 		t.Errorf("%d items are held after enabling, want none", n)
 	}
 	<-f.QueueChanged() // or the dispatcher would sleep
-	trails, err := f.Trails(t.Context(), store.TrailQuery{Text: id.String()})
-	if err != nil || len(trails) != 1 {
-		t.Fatalf("trails are %v, %v", trails, err)
+	page, err := f.Trails(t.Context(), store.TrailQuery{Text: id.String()})
+	if err != nil || len(page.Trails) != 1 {
+		t.Fatalf("trails are %v, %v", page.Trails, err)
 	}
 	var told []string
-	for _, e := range trails[0].Events {
+	for _, e := range page.Trails[0].Events {
 		if e.Kind == store.Held || e.Kind == store.Released {
 			told = append(told, string(e.Kind)+" "+e.Recipient+": "+e.Reason)
 		}

@@ -80,7 +80,7 @@ func (s *Store) refusalsBound() (before int64, err error) {
 func (s *Store) removeTrails(ctx context.Context, refused bool, before int64) error {
 	for ctx.Err() == nil {
 		old, err := s.trailHeads(ctx, `
-			SELECT id FROM trail t
+			SELECT id, 0 AS first FROM trail t
 			WHERE refused = ? AND id < ?
 				AND NOT EXISTS (SELECT 1 FROM message WHERE id = t.id)
 				AND NOT EXISTS (SELECT 1 FROM trail_new WHERE trail = t.id)
@@ -99,8 +99,8 @@ func (s *Store) removeTrails(ctx context.Context, refused bool, before int64) er
 // dropTrails removes trails with their events and their keys.
 func (s *Store) dropTrails(ctx context.Context, old []trailHead) error {
 	return s.write(ctx, 256*expireAtOnce, func(tx *tx) error {
-		for _, h := range old {
-			if err := h.drop(tx); err != nil {
+		for i := range old {
+			if err := old[i].drop(tx); err != nil {
 				return err
 			}
 		}
@@ -108,7 +108,7 @@ func (s *Store) dropTrails(ctx context.Context, old []trailHead) error {
 	})
 }
 
-func (h trailHead) drop(tx *tx) error {
+func (h *trailHead) drop(tx *tx) error {
 	for _, key := range h.keys() {
 		if _, err := tx.exec(`DELETE FROM trail_key WHERE key = ? AND trail = ?`, key, h.id); err != nil {
 			return err

@@ -73,6 +73,7 @@ type Store struct {
 	recent    recentBodies
 	arrivals  arrivals
 	notes     notes
+	indexing  sync.Mutex // held while trails are made findable
 	disk      diskGauge
 	checks    checkpointer
 	backup    sync.Mutex // one backup at a time

@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,76 +13,91 @@ import (
 // defaultTrails is how many trails a query without a limit gives.
 const defaultTrails = 100
 
-// Trails returns the trails that a query finds, newest first, with all their
-// events.
-func (s *Store) Trails(ctx context.Context, q store.TrailQuery) ([]store.Trail, error) {
+// Trails returns a page of the trails that a query selects, newest first, with all
+// their events.
+func (s *Store) Trails(ctx context.Context, q store.TrailQuery) (store.TrailPage, error) {
 	if q.Limit <= 0 {
 		q.Limit = defaultTrails
 	}
 	// Who has just seen something happen finds it.
 	s.flushNotes(ctx)
-	ids, err := s.findTrails(ctx, q)
-	if err != nil {
-		return nil, fmt.Errorf("find trails: %w", err)
+	page := store.TrailPage{}
+	if byKey(q) {
+		var err error
+		if page.Unindexed, err = s.indexSome(ctx); err != nil {
+			return page, fmt.Errorf("find trails: %w", err)
+		}
 	}
-	trails := make([]store.Trail, 0, len(ids))
-	for _, id := range ids {
+	search, clipped, err := s.findTrails(ctx, q)
+	if err != nil {
+		return page, fmt.Errorf("find trails: %w", err)
+	}
+	page.Clipped = clipped
+	search.conclude(&page, q)
+	for _, id := range search.found {
 		trail, ok, err := s.trail(id)
 		if err != nil {
-			return nil, fmt.Errorf("read trail %v: %w", id, err)
+			return page, fmt.Errorf("read trail %v: %w", id, err)
 		}
 		if ok {
-			trails = append(trails, trail)
+			page.Trails = append(page.Trails, trail)
 		}
 	}
-	return trails, nil
+	return page, nil
 }
 
-// findTrails returns the ids of the trails that a query finds, newest first.
-func (s *Store) findTrails(ctx context.Context, q store.TrailQuery) ([]store.MessageID, error) {
-	text := strings.TrimSpace(q.Text)
-	if text == "" {
-		return s.trailIDs(`SELECT id FROM trail ORDER BY id DESC LIMIT ?`, q.Limit)
-	}
-	var found []store.MessageID
-	if id, err := store.ParseMessageID(text); err == nil {
-		found = append(found, id)
-	}
-	keys := textKeys(text)
-	// The new ones first: what the indexer moves meanwhile is then found twice
-	// rather than never.
-	heads, err := s.newTrails(ctx, -1)
-	if err != nil {
-		return nil, err
-	}
-	for _, h := range heads {
-		if slices.ContainsFunc(h.keys(), func(k string) bool { return slices.Contains(keys, k) }) {
-			found = append(found, h.id)
+// byKey reports whether a query asks for what is found through trail_key.
+func byKey(q store.TrailQuery) bool {
+	return strings.TrimSpace(q.Text) != "" || q.Host != "" || q.IP.IsValid() || q.Outcome != ""
+}
+
+// indexSome makes the newest trails findable that aren't yet, and returns how many
+// are left. What can't be written, on a full disk, stays to be found later.
+func (s *Store) indexSome(ctx context.Context) (left int64, err error) {
+	for more, rounds := true, 0; more && rounds < 2; rounds++ {
+		if more, err = s.indexTrails(ctx); err != nil {
+			s.report(ctx, "index trails", err)
+			break
 		}
 	}
-	for _, key := range keys {
-		ids, err := s.trailIDs(`SELECT trail FROM trail_key WHERE key = ? ORDER BY trail DESC LIMIT ?`, key, q.Limit)
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, ids...)
-	}
-	slices.SortFunc(found, func(a, b store.MessageID) int { return cmp.Compare(b, a) })
-	found = slices.Compact(found)
-	return found[:min(len(found), q.Limit)], nil
+	err = s.queryRow(`SELECT COUNT(*) FROM trail_new`).Scan(&left)
+	return left, err
 }
 
-// textKeys returns the keys under which a person's text could be found.
-func textKeys(text string) []string {
-	return []string{headerIDKey(text), addressKey(strings.TrimSuffix(strings.TrimPrefix(text, "<"), ">"))}
+// conclude puts what was found in the order of the page, and says where to look
+// further.
+func (t *trailSearch) conclude(page *store.TrailPage, q store.TrailQuery) {
+	further := !t.ended
+	if len(t.found) > t.limit {
+		t.found, further = t.found[:t.limit], true
+	} else if further {
+		page.Looked = t.looked
+	}
+	// Ahead is where the search was going, behind where it came from.
+	ahead, behind := &page.Older, &page.Newer
+	if t.span.ascending {
+		ahead, behind = behind, ahead
+	}
+	if further {
+		*ahead = t.position()
+	}
+	if len(t.found) > 0 && (q.Before != 0 || q.After != 0) {
+		*behind = t.found[0]
+	}
+	if t.span.ascending {
+		slices.Reverse(t.found)
+	}
 }
 
-func (s *Store) trailIDs(query string, args ...any) ([]store.MessageID, error) {
-	rows, err := s.query(query, args...)
-	if err != nil {
-		return nil, err
+// position is how far the search has come.
+func (t *trailSearch) position() store.MessageID {
+	switch {
+	case len(t.found) == t.limit:
+		return t.found[t.limit-1]
+	case t.span.ascending:
+		return t.span.above
 	}
-	return collect(rows, func(id *store.MessageID) error { return rows.Scan(id) })
+	return t.span.below
 }
 
 // trail reads one trail. It reports false if there is none.

@@ -16,12 +16,12 @@ func TestTrailsAreFound(t *testing.T) {
 	newer := f.received(t, alice, 50)                                                   // Message-ID r@elsewhere.example
 	find := func(t *testing.T, text string, limit int) []store.MessageID {
 		t.Helper()
-		trails, err := f.Trails(t.Context(), store.TrailQuery{Text: text, Limit: limit})
+		page, err := f.Trails(t.Context(), store.TrailQuery{Text: text, Limit: limit})
 		if err != nil {
 			t.Fatal(err)
 		}
 		var ids []store.MessageID
-		for _, trail := range trails {
+		for _, trail := range page.Trails {
 			ids = append(ids, trail.ID)
 			if len(trail.Events) < 2 || trail.Events[0].Kind != store.Accepted {
 				t.Errorf("events of %v are %+v", trail.ID, trail.Events)

@@ -59,7 +59,7 @@ type Store interface {
 	AddAccount(ctx context.Context, a store.Account) (store.Account, error)
 	SetStanding(ctx context.Context, id store.AccountID, s store.Standing) error
 	Account(ctx context.Context, id store.AccountID) (store.Account, error)
-	Trails(ctx context.Context, q store.TrailQuery) ([]store.Trail, error)
+	Trails(ctx context.Context, q store.TrailQuery) (store.TrailPage, error)
 	Close() error
 }
 

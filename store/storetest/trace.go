@@ -18,9 +18,9 @@ func kinds(events []store.Event) []store.Kind {
 
 func (f *fixture) trails(text string) []store.Trail {
 	f.t.Helper()
-	trails, err := f.Trails(f.t.Context(), store.TrailQuery{Text: text})
+	page, err := f.Trails(f.t.Context(), store.TrailQuery{Text: text})
 	f.must(err)
-	return trails
+	return page.Trails
 }
 
 func traces(t *testing.T, f *fixture) {
