@@ -8,26 +8,39 @@ import (
 	"time"
 
 	"postroom/store"
+	"postroom/store/admin"
 )
 
 type traceCmd struct {
-	What string `arg:"" name:"message" help:"A Message-ID, the ID that the server gave, or an address."`
+	What    []string `arg:"" optional:"" name:"message" help:"A Message-ID, the ID that the server gave, an address, a host or an IP; with words like refused, or since monday, if you like."`
+	IP      string   `name:"ip" placeholder:"IP|NETWORK" help:"Only what came from this address or network, or went there."`
+	Host    string   `placeholder:"HOST|DOMAIN" help:"Only what came from this host, or went there; or a host in this domain."`
+	Since   string   `placeholder:"WHEN" help:"Only what came since then: a day (2026-11-20), a time (2026-11-20 09:30), a weekday, yesterday, or how long ago (2h, 7d)."`
+	Until   string   `placeholder:"WHEN" help:"Only what came until then. A day counts to its end."`
+	Outcome string   `placeholder:"WORD" help:"Only what was ${outcomes}."`
+	Limit   int      `default:"100" help:"How many messages to show at the most."`
 	listing
 }
 
 // Help is shown by trace --help.
 func (*traceCmd) Help() string {
 	return "Shows every event of a message in order: who gave it to us, where it went, each attempt with the other server's own words, " +
-		"who collected it. An address finds the newest messages from it and to it."
+		"who collected it. An address finds the newest messages from it and to it; all that is given has to fit, and messages that were refused are found too."
 }
 
 // Run shows the way of the messages that c.What finds.
 func (c *traceCmd) Run(ctx context.Context, s *shell) error {
-	trails, err := ask[[]store.Trail](ctx, s, "trace", textRequest{c.What})
+	search := admin.TraceSearch{
+		Text: strings.Join(c.What, " "), IP: c.IP, Host: c.Host, Since: c.Since, Until: c.Until, Outcome: c.Outcome, Limit: c.Limit,
+	}
+	if (search == admin.TraceSearch{Limit: c.Limit}) {
+		return usagef("say what to look for: a message's ID, its Message-ID, an address, or one of the options, such as --since today")
+	}
+	found, err := ask[admin.TraceFound](ctx, s, "trace", search)
 	if err != nil {
 		return err
 	}
-	return showList(s, c.listing, trails, "Nothing is known of "+c.What+".", func(w io.Writer, trails []store.Trail) {
+	err = showList(s, c.listing, found.Trails, nothingFound(search, found), func(w io.Writer, trails []store.Trail) {
 		for i, t := range trails {
 			if i > 0 {
 				fmt.Fprintln(w)
@@ -35,6 +48,34 @@ func (c *traceCmd) Run(ctx context.Context, s *shell) error {
 			printTrail(w, t)
 		}
 	})
+	for _, note := range searchNotes(found) {
+		fmt.Fprintln(s.err, note)
+	}
+	return err
+}
+
+// nothingFound says that there is no message.
+func nothingFound(search admin.TraceSearch, found admin.TraceFound) string {
+	if (search == admin.TraceSearch{Text: search.Text, Limit: search.Limit}) {
+		return "Nothing is known of " + search.Text + "."
+	}
+	return "There are no m" + strings.TrimPrefix(found.Understood, "M") + "."
+}
+
+// searchNotes say how a search wasn't complete.
+func searchNotes(f admin.TraceFound) (notes []string) {
+	if f.Looked > 0 {
+		notes = append(notes, fmt.Sprintf("The search ended after the newest %s that came into question; --until looks further back.", plural(f.Looked, "message")))
+	} else if f.Older != "" {
+		notes = append(notes, "There are more; --limit shows them, or --until those further back.")
+	}
+	if f.Unindexed > 0 {
+		notes = append(notes, plural(f.Unindexed, "message")+" can't be found by everything yet; ask again in a moment.")
+	}
+	if f.Clipped {
+		notes = append(notes, "That is so many hosts or addresses that only the first of them were looked for.")
+	}
+	return notes
 }
 
 func printTrail(w io.Writer, trail store.Trail) {

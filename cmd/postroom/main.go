@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"postroom/store/admin"
 )
 
 func main() {
@@ -69,6 +71,7 @@ func newParser(grammar *commands, s *shell) (*kong.Kong, error) {
 			{Key: "data", Title: "The data:"},
 			{Key: "commands", Title: "Commands:"},
 		}),
+		kong.Vars{"outcomes": strings.Join(admin.Outcomes(), ", ")},
 		kong.BindTo(context.Background(), (*context.Context)(nil)),
 		kong.Bind(s),
 	)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 
-	"postroom/store"
 	"postroom/store/admin"
 	"postroom/store/zone"
 )
@@ -85,7 +84,7 @@ func operations(a *admin.Admin, ready func() error) http.Handler {
 	handleQueue(mux, a)
 	handleChecks(mux, a)
 
-	handle(mux, "trace", func(ctx context.Context, r textRequest) ([]store.Trail, error) { return a.Trace(ctx, r.Text) })
+	handle(mux, "trace", a.SearchTrace)
 	mux.HandleFunc("POST /backup", func(w http.ResponseWriter, r *http.Request) { serveBackup(w, r, a) })
 	return mux
 }
