@@ -1,10 +1,8 @@
 package web
 
 import (
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"postroom/store"
@@ -12,9 +10,9 @@ import (
 
 // How many messages a list shows.
 const (
-	listed     = 100 // on the page of messages
-	glimpsed   = 8   // on the overview
-	recipients = 3   // of one message in a list
+	listed     = 50 // on a page of messages
+	glimpsed   = 8  // on the overview
+	recipients = 3  // of one message in a list
 )
 
 // How much of a message for very many its page shows. postroom trace gives all.
@@ -25,10 +23,16 @@ const (
 )
 
 type messagesPage struct {
-	Query    string
+	Form     searchForm
 	Messages []messageRow
-	Found    int64
-	Limited  bool // there may be more
+	// Understood is what was looked for, in words; empty if it is every message.
+	Understood string
+	Looked     int64 // the search was given up after so many
+	Unindexed  int64
+	Clipped    bool
+	Newest     string // URLs, empty where there is no such page
+	Newer      string
+	Older      string
 }
 
 // A messageRow is one message in a list.
@@ -42,28 +46,32 @@ type messageRow struct {
 }
 
 func (p *pages) showMessages(v *visit) error {
-	query := strings.TrimSpace(v.r.URL.Query().Get("q"))
-	trails, err := p.find(v, query)
+	query := v.r.URL.Query()
+	page := messagesPage{Form: searchIn(query.Get)}
+	search := page.Form.search()
+	search.Newer, search.Older = query.Get("newer"), query.Get("older")
+	found, err := p.Admin.SearchTrace(v.r.Context(), search)
+	if hasMistake(err) {
+		return v.showForm("messages", "Messages", &page, &page.Form.Mistake, err)
+	}
 	if err != nil {
 		return err
 	}
-	page := messagesPage{
-		Query: query, Messages: rowsOf(trails, p.Now()),
-		Found: int64(len(trails)), Limited: len(trails) >= listed,
+	page.Messages = rowsOf(found.Trails, p.Now())
+	page.Looked, page.Unindexed, page.Clipped = found.Looked, found.Unindexed, found.Clipped
+	if page.Form.Any() {
+		page.Understood = found.Understood
+	}
+	if search.Newer != "" || search.Older != "" {
+		page.Newest = page.Form.url("", "")
+	}
+	if found.Newer != "" {
+		page.Newer = page.Form.url("newer", found.Newer)
+	}
+	if found.Older != "" {
+		page.Older = page.Form.url("older", found.Older)
 	}
 	return v.show("messages", "Messages", page)
-}
-
-// find returns the messages that a search means, the latest for an empty one.
-func (p *pages) find(v *visit, query string) ([]store.Trail, error) {
-	if query == "" {
-		return p.Admin.RecentTrails(v.r.Context(), listed)
-	}
-	trails, err := p.Admin.Trace(v.r.Context(), query)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil
-	}
-	return trails, err
 }
 
 func rowsOf(trails []store.Trail, now time.Time) []messageRow {
@@ -120,15 +128,7 @@ func (p *pages) trail(v *visit, text string) (store.Trail, error) {
 	if err != nil {
 		return store.Trail{}, err
 	}
-	trails, err := p.Admin.Trace(v.r.Context(), id.String())
-	if err != nil {
-		return store.Trail{}, err
-	}
-	i := slices.IndexFunc(trails, func(t store.Trail) bool { return t.ID == id })
-	if i < 0 {
-		return store.Trail{}, errNoPage
-	}
-	return trails[i], nil
+	return p.Admin.Trail(v.r.Context(), id)
 }
 
 // messageOf reads a message's page out of its trail, and out of the queue, which

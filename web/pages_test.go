@@ -333,6 +333,6 @@ func (brokenAdmin) Counts(context.Context) (store.Counts, error) {
 	return store.Counts{}, errors.New("secret detail")
 }
 
-func (brokenAdmin) RecentTrails(context.Context, int) ([]store.Trail, error) {
+func (brokenAdmin) SearchTrace(context.Context, admin.TraceSearch) (admin.TraceFound, error) {
 	panic("secret detail")
 }

@@ -125,7 +125,8 @@ type Admin interface {
 	STSPolicy(ctx context.Context, domain string) (zone.Policy, error)
 	MailServer(ctx context.Context, domain string) (zone.Server, error)
 
-	Trace(ctx context.Context, text string) ([]store.Trail, error)
+	SearchTrace(context.Context, admin.TraceSearch) (admin.TraceFound, error)
+	Trail(context.Context, store.MessageID) (store.Trail, error)
 	RecentTrails(ctx context.Context, limit int) ([]store.Trail, error)
 	Counts(context.Context) (store.Counts, error)
 }
