@@ -93,6 +93,7 @@ func (s *Store) changeItems(ctx context.Context, ids []store.QueueID, c queueCha
 	var lanes []store.LaneDue
 	err = s.write(ctx, int64(256*len(ids)), func(tx *tx) (err error) {
 		n, lanes, err = c.apply(tx, string(list), micros(s.now()))
+		tx.touched = n
 		return err
 	})
 	if err != nil {

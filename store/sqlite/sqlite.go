@@ -255,9 +255,12 @@ func (s *Store) disconnect() error {
 // Ready reports whether the store takes changes: nil, or why it doesn't.
 func (s *Store) Ready() error { return s.writer.trouble() }
 
-// write runs a change and returns once it is durable. bytes is about how much it
-// writes. See writer.do.
+// write runs a change and returns once it is durable, together with the entry in
+// the journal that ctx asks for. bytes is about how much it writes. See writer.do.
 func (s *Store) write(ctx context.Context, bytes int64, apply func(*tx) error) error {
+	if c := store.ChangeOf(ctx); c != nil {
+		return s.writeChange(ctx, bytes, apply, c)
+	}
 	return s.writer.do(ctx, bytes, apply)
 }
 

@@ -75,6 +75,7 @@ type following struct {
 }
 
 func (s *Store) followStanding(ctx context.Context, id store.AccountID) error {
+	ctx = store.WithoutChange(ctx) // the journal tells of the account, not of its mail
 	now := micros(s.now())
 	for f := (following{account: id}); !f.done; {
 		step := f

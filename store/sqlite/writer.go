@@ -65,8 +65,9 @@ type change struct {
 // A tx is what a change works with: the writer's connection, inside a
 // transaction.
 type tx struct {
-	w *writer
-	c *change
+	w       *writer
+	c       *change
+	touched int64 // items that the change counts for the journal
 }
 
 // exec runs a statement, which is prepared once and kept: queries must be
@@ -293,7 +294,7 @@ func (w *writer) applyAlone(c *change) error {
 	if err := w.run1("SAVEPOINT change"); err != nil {
 		return fmt.Errorf("savepoint: %w", err)
 	}
-	if c.err = guarded(c.apply, &tx{w, c}); c.err != nil {
+	if c.err = guarded(c.apply, &tx{w: w, c: c}); c.err != nil {
 		c.undone()
 		if err := w.run1("ROLLBACK TO change"); err != nil {
 			return fmt.Errorf("undo change: %w", errors.Join(c.err, err))
