@@ -178,6 +178,7 @@ func (p *pages) visit(v *visit, route route) error {
 	case route.needs&lately != 0 && !v.confirmed():
 		return v.toConfirmation()
 	}
+	v.sign()
 	return route.handle(v)
 }
 

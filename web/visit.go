@@ -11,6 +11,7 @@ import (
 	"github.com/alexedwards/scs/v2"
 
 	"postroom/store"
+	"postroom/store/admin"
 )
 
 // pages is a Server with what it needs to answer.
@@ -45,6 +46,18 @@ type visit struct {
 	w    http.ResponseWriter
 	r    *http.Request
 	user *store.Account // who is signed in, nil if nobody is
+}
+
+// sign has the journal say who asks for what the visit does.
+func (v *visit) sign() {
+	actor := admin.Actor{Via: admin.ViaWeb}
+	if v.user != nil {
+		actor.Name = v.user.Address.String()
+	}
+	if client := v.client(); client.IsValid() {
+		actor.Client = client.String()
+	}
+	v.r = v.r.WithContext(admin.WithActor(v.r.Context(), actor))
 }
 
 // layout is what the frame of every page shows.

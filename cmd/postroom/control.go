@@ -86,6 +86,7 @@ func post(ctx context.Context, c *http.Client, name string, req any) (io.ReadClo
 	if err != nil {
 		return nil, err
 	}
+	r.Header.Set(userField, systemUser())
 	resp, err := c.Do(r)
 	if err != nil {
 		return nil, fmt.Errorf("ask the server: %w", err)

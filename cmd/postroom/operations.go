@@ -27,7 +27,8 @@ type (
 )
 
 // operations returns the handler that the command line speaks to, through the
-// control socket or directly.
+// control socket or directly. The journal has for all of them which user of this
+// host asks.
 func operations(a *admin.Admin, ready func() error) http.Handler {
 	mux := http.NewServeMux()
 	handle(mux, "ready", act(func(context.Context, nothing) error { return ready() }))
@@ -86,7 +87,7 @@ func operations(a *admin.Admin, ready func() error) http.Handler {
 
 	handle(mux, "trace", a.SearchTrace)
 	mux.HandleFunc("POST /backup", func(w http.ResponseWriter, r *http.Request) { serveBackup(w, r, a) })
-	return mux
+	return signed(mux)
 }
 
 // handleSending adds the operations on who may send how much.

@@ -59,7 +59,7 @@ func (a *Admin) AddAccess(ctx context.Context, request AddAccess) (AccessEntry, 
 	if err != nil {
 		return AccessEntry{}, err
 	}
-	before, err := a.Store.SetAccess(ctx, e)
+	before, err := a.setAccess(ctx, e)
 	if err != nil {
 		return AccessEntry{}, fmt.Errorf("%s %s: %w", accessWords[e.Action], e.What, err)
 	}
@@ -91,7 +91,14 @@ func (a *Admin) ChangeAccess(ctx context.Context, request ChangeAccess) (AccessE
 	if err != nil {
 		return AccessEntry{}, err
 	}
-	e, err := a.Store.ChangeAccess(ctx, what, action, change)
+	was, err := a.access(ctx, what)
+	if err != nil {
+		return AccessEntry{}, err
+	}
+	is := was
+	change.Apply(&is)
+	noted := a.noting(ctx, "list.change", shownWhat(what), accessStateOf(was), accessStateOf(is))
+	e, err := a.Store.ChangeAccess(noted, what, action, change)
 	if errors.Is(err, store.ErrNotFound) {
 		return AccessEntry{}, a.noAccess(ctx, what, action)
 	}
@@ -100,6 +107,28 @@ func (a *Admin) ChangeAccess(ctx context.Context, request ChangeAccess) (AccessE
 	}
 	change.Apply(&e)
 	return accessEntryOf(e), nil
+}
+
+func (a *Admin) setAccess(ctx context.Context, e store.AccessEntry) (before store.AccessEntry, err error) {
+	if before, err = a.access(ctx, e.What); err != nil {
+		return before, err
+	}
+	noted := a.noting(ctx, "list."+accessWords[e.Action], shownWhat(e.What), accessStateOf(before), accessStateOf(e))
+	return a.Store.SetAccess(noted, e)
+}
+
+// access returns the entry for something, the zero one if there is none.
+func (a *Admin) access(ctx context.Context, what string) (store.AccessEntry, error) {
+	entries, err := a.Store.AccessEntries(ctx)
+	if err != nil {
+		return store.AccessEntry{}, err
+	}
+	for _, e := range entries {
+		if e.What == what && !e.Ended(a.Now()) {
+			return e, nil
+		}
+	}
+	return store.AccessEntry{}, nil
 }
 
 // AccessEntries returns one of the admin's lists, or with an empty action both:
@@ -144,7 +173,12 @@ func (a *Admin) RemoveAccess(ctx context.Context, request RemoveAccess) error {
 	if err != nil {
 		return err
 	}
-	err = a.Store.RemoveAccess(ctx, what, action)
+	entry, err := a.access(ctx, what)
+	if err != nil {
+		return err
+	}
+	noted := a.noting(ctx, "list.remove", shownWhat(what), accessStateOf(entry), nil)
+	err = a.Store.RemoveAccess(noted, what, action)
 	if errors.Is(err, store.ErrNotFound) {
 		return a.noAccess(ctx, what, action)
 	}

@@ -70,7 +70,7 @@ func (a *Admin) AddAccount(ctx context.Context, request NewAccount) (Account, er
 			return Account{}, passwordError(err)
 		}
 	}
-	added, err := a.Store.AddAccount(ctx, account)
+	added, err := a.Store.AddAccount(a.noting(ctx, "account.add", address.String(), nil, accountStateOf(account)), account)
 	switch {
 	case errors.Is(err, store.ErrConflict):
 		return Account{}, a.addressTaken(ctx, address)
@@ -123,7 +123,8 @@ func (a *Admin) SetAnyPassword(ctx context.Context, address, password string) er
 	if err != nil {
 		return passwordError(err)
 	}
-	if err := a.Store.SetSecret(ctx, account.ID, secret); err != nil {
+	noted := a.noting(ctx, "account.password", account.Address.String(), passwordState{passwordWord(account.Secret)}, passwordState{"new"})
+	if err := a.Store.SetSecret(noted, account.ID, secret); err != nil {
 		return fmt.Errorf("set password of %s: %w", account.Address, err)
 	}
 	a.Auth.Forget(account.ID)
@@ -134,22 +135,24 @@ func (a *Admin) SetAnyPassword(ctx context.Context, address, password string) er
 // and holds its queue. With refuse, mail for it is refused too.
 func (a *Admin) DisableAccount(ctx context.Context, address string, refuse bool) error {
 	if refuse {
-		return a.setStanding(ctx, address, store.DisabledRefusing)
+		return a.setStanding(ctx, "account.disable", address, store.DisabledRefusing)
 	}
-	return a.setStanding(ctx, address, store.Disabled)
+	return a.setStanding(ctx, "account.disable", address, store.Disabled)
 }
 
 // EnableAccount undoes DisableAccount.
 func (a *Admin) EnableAccount(ctx context.Context, address string) error {
-	return a.setStanding(ctx, address, store.Enabled)
+	return a.setStanding(ctx, "account.enable", address, store.Enabled)
 }
 
-func (a *Admin) setStanding(ctx context.Context, address string, standing store.Standing) error {
+func (a *Admin) setStanding(ctx context.Context, action, address string, standing store.Standing) error {
 	account, err := a.account(ctx, address)
 	if err != nil {
 		return err
 	}
-	if err := a.Store.SetStanding(ctx, account.ID, standing); err != nil {
+	was, is := statusState{statusWords[account.Standing()]}, statusState{statusWords[standing]}
+	noted := a.noting(ctx, action, account.Address.String(), was, is)
+	if err := a.Store.SetStanding(noted, account.ID, standing); err != nil {
 		return fmt.Errorf("set standing of %s: %w", account.Address, err)
 	}
 	a.Auth.Forget(account.ID)
@@ -167,7 +170,9 @@ func (a *Admin) RemoveAccount(ctx context.Context, address string) (RemovedAccou
 	if err != nil {
 		return RemovedAccount{}, err
 	}
-	if err := a.Store.RemoveAccount(ctx, account.ID); err != nil {
+	lost := lostAccountState{accountStateOf(account), removed.Messages, removed.Octets, removed.AppPasswords, removed.Queued}
+	noted := a.noting(ctx, "account.remove", account.Address.String(), lost, nil)
+	if err := a.Store.RemoveAccount(noted, account.ID); err != nil {
 		return RemovedAccount{}, fmt.Errorf("remove account %s: %w", account.Address, err)
 	}
 	a.Auth.Forget(account.ID)

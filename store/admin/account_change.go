@@ -28,7 +28,10 @@ func (a *Admin) ChangeAccount(ctx context.Context, request ChangeAccount) (Accou
 	if err != nil {
 		return Account{}, err
 	}
-	before, err := a.Store.ChangeAccount(ctx, account.ID, change)
+	changed := account
+	change.Apply(&changed)
+	noted := a.noting(ctx, "account.change", account.Address.String(), traitsOf(account), traitsOf(changed))
+	before, err := a.Store.ChangeAccount(noted, account.ID, change)
 	switch {
 	case errors.Is(err, store.ErrLastAdmin):
 		return Account{}, &Error{InUse, fmt.Sprintf("%s is the only administrator who can sign in. Make somebody else one first.", account.Address), err}

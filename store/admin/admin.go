@@ -86,6 +86,12 @@ type Store interface {
 	Raise(ctx context.Context, c store.Concern) error
 	Clear(ctx context.Context, key string) error
 
+	// The journal. Other methods write the entry that their context carries, see
+	// store.WithChange.
+	NoteChange(ctx context.Context) error
+	Journal(ctx context.Context, query store.JournalQuery) ([]store.Change, error)
+	Change(ctx context.Context, id store.ChangeID) (store.Change, error)
+
 	SetAllowance(ctx context.Context, owner store.Owner, a store.Allowance) error
 	Sending(ctx context.Context, owner store.Owner) (store.Sending, error)
 	Sendings(ctx context.Context, percent int64) ([]store.Sending, error)

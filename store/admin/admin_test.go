@@ -43,7 +43,7 @@ func newFixture(t *testing.T) *fixture {
 	})
 	f.Admin = &admin.Admin{
 		Store: f.store,
-		Auth:  auth.New(f.store, auth.Options{Now: now}),
+		Auth:  auth.New(f.store, auth.Options{Now: now, Guard: auth.NewGuard(auth.GuardOptions{Now: now, Blocks: f.store})}),
 		Now:   now,
 		Log:   slog.New(slog.DiscardHandler),
 	}

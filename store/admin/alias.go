@@ -36,7 +36,7 @@ func (a *Admin) AddAlias(ctx context.Context, request NewAlias) (Alias, error) {
 		return Alias{}, err
 	}
 	alias.Created, alias.Source.Local = a.Now(), strings.ToLower(alias.Source.Local) // as it is kept
-	err = a.Store.AddAlias(ctx, alias)
+	err = a.Store.AddAlias(a.noting(ctx, "alias.add", sourceText(alias.Source), nil, aliasStateOf(alias)), alias)
 	switch {
 	case errors.Is(err, store.ErrLoop):
 		return Alias{}, &Error{Invalid, fmt.Sprintf("The alias %s would lead back to itself. Choose other targets.", sourceText(alias.Source)), err}
@@ -77,7 +77,8 @@ func (a *Admin) RemoveAlias(ctx context.Context, text string) (Alias, error) {
 	if i < 0 {
 		return Alias{}, noAlias(source)
 	}
-	err = a.Store.RemoveAlias(ctx, source)
+	noted := a.noting(ctx, "alias.remove", sourceText(aliases[i].Source), aliasStateOf(aliases[i]), nil)
+	err = a.Store.RemoveAlias(noted, source)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return Alias{}, noAlias(source)

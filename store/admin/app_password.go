@@ -30,7 +30,8 @@ func (a *Admin) AddAppPassword(ctx context.Context, address, name string) (shown
 		return "", invalid("An app password needs a name that says which program it is for, such as \"Thunderbird on the laptop\".")
 	}
 	shown, hash := auth.NewAppPassword()
-	_, err = a.Store.AddAppPassword(ctx, store.AppPassword{Account: account.ID, Name: name, Hash: hash, Created: a.Now()})
+	noted := a.noting(ctx, "app-password.add", account.Address.String(), nil, appPasswordState{name})
+	_, err = a.Store.AddAppPassword(noted, store.AppPassword{Account: account.ID, Name: name, Hash: hash, Created: a.Now()})
 	if errors.Is(err, store.ErrConflict) {
 		return "", conflict("%s has an app password named %q already. Choose another name, or remove that one first.", account.Address, name)
 	}
@@ -64,7 +65,8 @@ func (a *Admin) RemoveAppPassword(ctx context.Context, address, name string) err
 	if err != nil {
 		return err
 	}
-	err = a.Store.RemoveAppPassword(ctx, account.ID, name)
+	noted := a.noting(ctx, "app-password.remove", account.Address.String(), appPasswordState{name}, nil)
+	err = a.Store.RemoveAppPassword(noted, account.ID, name)
 	if errors.Is(err, store.ErrNotFound) {
 		return notFound("%s has no app password named %q.", account.Address, name)
 	}

@@ -74,7 +74,7 @@ func (a *Admin) PauseDestination(ctx context.Context, domain string) error {
 	if err != nil {
 		return err
 	}
-	err = a.Store.PauseDomain(ctx, name)
+	err = a.Store.PauseDomain(a.noting(ctx, "destination.pause", name, pauseState{false}, pauseState{true}), name)
 	switch {
 	case errors.Is(err, store.ErrConflict):
 		return conflict("%s is paused already.", name)
@@ -90,7 +90,7 @@ func (a *Admin) ResumeDestination(ctx context.Context, domain string) error {
 	if err != nil {
 		return err
 	}
-	err = a.Store.ResumeDomain(ctx, name)
+	err = a.Store.ResumeDomain(a.noting(ctx, "destination.resume", name, pauseState{true}, pauseState{false}), name)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return notFound("%s is not paused.", name)

@@ -36,7 +36,8 @@ func (a *Admin) AddDevice(ctx context.Context, request AddDevice) (Device, error
 		return Device{}, err
 	}
 	d := store.Device{Network: network, Account: account.ID, Created: a.Now()}
-	err = a.Store.AddDevice(ctx, d)
+	noted := a.noting(ctx, "device.add", networkText(network), nil, deviceState{account.Address.String()})
+	err = a.Store.AddDevice(noted, d)
 	switch {
 	case errors.Is(err, store.ErrConflict):
 		return Device{}, a.deviceTaken(ctx, network)
@@ -59,6 +60,20 @@ func (a *Admin) deviceTaken(ctx context.Context, network netip.Prefix) error {
 		}
 	}
 	return conflict("%s is a device already.", networkText(network))
+}
+
+// deviceState returns which account a device counts as, nil if it is none.
+func (a *Admin) deviceState(ctx context.Context, network netip.Prefix) (*deviceState, error) {
+	devices, err := a.Devices(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range devices {
+		if d.Network == networkText(network) {
+			return &deviceState{d.Account}, nil
+		}
+	}
+	return nil, nil
 }
 
 // Devices returns all devices by network.
@@ -102,7 +117,12 @@ func (a *Admin) MoveDevice(ctx context.Context, request MoveDevice) (Device, err
 	if err != nil {
 		return Device{}, err
 	}
-	d, err := a.Store.MoveDevice(ctx, network, account.ID)
+	was, err := a.deviceState(ctx, network)
+	if err != nil {
+		return Device{}, err
+	}
+	noted := a.noting(ctx, "device.change", networkText(network), was, deviceState{account.Address.String()})
+	d, err := a.Store.MoveDevice(noted, network, account.ID)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return Device{}, noDevice(network)
@@ -123,7 +143,12 @@ func (a *Admin) RemoveDevice(ctx context.Context, network string) error {
 	if err != nil {
 		return err
 	}
-	err = a.Store.RemoveDevice(ctx, prefix)
+	was, err := a.deviceState(ctx, prefix)
+	if err != nil {
+		return err
+	}
+	noted := a.noting(ctx, "device.remove", networkText(prefix), was, nil)
+	err = a.Store.RemoveDevice(noted, prefix)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return noDevice(prefix)

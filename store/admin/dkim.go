@@ -93,16 +93,13 @@ func shownKey(k store.DKIMKey, now time.Time) (DKIMKey, error) {
 		Algorithm: k.Algorithm,
 		Record:    recordName(k),
 		Value:     value,
-		State:     DKIMNext,
+		State:     stateOf(k, now),
 		Created:   k.Created,
 		Since:     k.Since,
 		Until:     k.Until,
 	}
-	switch {
-	case k.Signs(now):
-		shown.State = DKIMSigns
-	case !k.Until.IsZero():
-		shown.State, shown.Remove = DKIMRetired, k.Until.Add(keepRetired)
+	if shown.State == DKIMRetired {
+		shown.Remove = k.Until.Add(keepRetired)
 	}
 	return shown, nil
 }
@@ -158,16 +155,37 @@ func (a *Admin) RotateDKIM(ctx context.Context, request RotateDKIM) ([]DKIMKey, 
 	case len(waiting) > 0 && !request.Now:
 		return nil, conflict("New keys of %s wait for the DNS already. Publish their records (postroom check dns %s), or use them at once with --now.", domain, domain)
 	case len(waiting) == 0:
-		if waiting, err = a.addKeys(ctx, domain, keys, time.Time{}); err != nil {
+		if waiting, err = a.makeKeys(domain, keys, time.Time{}); err != nil {
 			return nil, err
 		}
 	}
-	if request.Now {
-		if err := a.startKeys(ctx, waiting); err != nil {
-			return nil, err
-		}
+	if err := a.rotate(ctx, waiting, request.Now); err != nil {
+		return nil, err
 	}
 	return a.shownKeys(ctx, domain)
+}
+
+// rotate adds the keys that are new, and lets all of them sign if it is to be now.
+func (a *Admin) rotate(ctx context.Context, keys []store.DKIMKey, now bool) error {
+	isNew := keys[0].ID == 0
+	var was *keysState
+	if !isNew {
+		was = new(keysStateOf(DKIMNext, keys...))
+	}
+	is := keysStateOf(DKIMNext, keys...)
+	if now {
+		is.State = DKIMSigns
+	}
+	ctx = a.noting(ctx, "dkim.rotate", keys[0].Domain, was, is)
+	if isNew {
+		if err := a.addKeys(ctx, keys); err != nil {
+			return err
+		}
+	}
+	if now {
+		return a.startKeys(ctx, keys)
+	}
+	return nil
 }
 
 func (a *Admin) startKeys(ctx context.Context, keys []store.DKIMKey) error {
@@ -202,9 +220,29 @@ func (a *Admin) RemoveDKIMKey(ctx context.Context, request RemoveDKIMKey) error 
 			return inUse("%s is the only RSA key that signs for %s, and many servers can't verify others. Make new ones first: postroom dkim rotate %s --now", request.Selector, domain, domain)
 		}
 	}
-	err = a.Store.RemoveDKIMKey(ctx, domain, request.Selector)
+	err = a.removeKey(ctx, keys, domain, request.Selector)
 	if errors.Is(err, store.ErrNotFound) {
 		return notFound("There is no DKIM key %s of %s. List them with postroom dkim list.", request.Selector, domain)
 	}
 	return err
+}
+
+// removeKey removes one of a domain's keys, or fails with store.ErrNotFound.
+func (a *Admin) removeKey(ctx context.Context, keys []store.DKIMKey, domain, selector string) error {
+	i := slices.IndexFunc(keys, func(k store.DKIMKey) bool { return k.Domain == domain && k.Selector == selector })
+	if i < 0 {
+		return store.ErrNotFound
+	}
+	noted := a.noting(ctx, "dkim.remove", domain, keysStateOf(stateOf(keys[i], a.Now()), keys[i]), nil)
+	return a.Store.RemoveDKIMKey(noted, domain, selector)
+}
+
+func stateOf(k store.DKIMKey, now time.Time) DKIMState {
+	switch {
+	case k.Signs(now):
+		return DKIMSigns
+	case !k.Until.IsZero():
+		return DKIMRetired
+	}
+	return DKIMNext
 }

@@ -56,13 +56,16 @@ func (a *Admin) provideDomainKeys(ctx context.Context, domain string) error {
 	if err != nil || len(keys) > 0 {
 		return err
 	}
-	_, err = a.addKeys(ctx, domain, nil, a.Now())
-	return err
+	made, err := a.makeKeys(domain, nil, a.Now())
+	if err != nil {
+		return err
+	}
+	return a.addKeys(a.noting(byServer(ctx), "dkim.make", domain, nil, keysStateOf(DKIMSigns, made...)), made)
 }
 
-// addKeys makes a key of each algorithm, beside those that the domain has. Making
+// makeKeys makes a key of each algorithm, beside those that the domain has. Making
 // them takes a good part of a second: nothing waits for it but the caller.
-func (a *Admin) addKeys(ctx context.Context, domain string, have []store.DKIMKey, since time.Time) ([]store.DKIMKey, error) {
+func (a *Admin) makeKeys(domain string, have []store.DKIMKey, since time.Time) ([]store.DKIMKey, error) {
 	now := a.Now()
 	var list []store.DKIMKey
 	for _, newKey := range []func(store.DKIMKey) (store.DKIMKey, error){newRSA, newEd25519} {
@@ -73,11 +76,15 @@ func (a *Admin) addKeys(ctx context.Context, domain string, have []store.DKIMKey
 		k.Selector = freeSelector(k, have)
 		list = append(list, k)
 	}
-	if err := a.Store.AddDKIMKeys(ctx, list...); err != nil {
-		return nil, err
-	}
-	a.Log.InfoContext(ctx, "DKIM keys made", "domain", domain, "selectors", []string{list[0].Selector, list[1].Selector})
 	return list, nil
+}
+
+func (a *Admin) addKeys(ctx context.Context, keys []store.DKIMKey) error {
+	if err := a.Store.AddDKIMKeys(ctx, keys...); err != nil {
+		return err
+	}
+	a.Log.InfoContext(ctx, "DKIM keys made", "domain", keys[0].Domain, "selectors", keysStateOf(DKIMNext, keys...).Selectors)
+	return nil
 }
 
 func newRSA(k store.DKIMKey) (store.DKIMKey, error) {

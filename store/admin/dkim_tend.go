@@ -45,7 +45,8 @@ func (a *Admin) activate(ctx context.Context, domain string, dns TXTResolver) ([
 		}
 		published, err := isPublished(ctx, k, dns)
 		if err == nil && published {
-			err = a.startKeys(ctx, []store.DKIMKey{k})
+			noted := a.noting(ctx, "dkim.start", domain, keysStateOf(DKIMNext, k), keysStateOf(DKIMSigns, k))
+			err = a.startKeys(noted, []store.DKIMKey{k})
 			k.Since = a.Now()
 			shown, bad := shownKey(k, k.Since)
 			started, err = append(started, shown), errors.Join(err, bad)
@@ -122,7 +123,7 @@ func (a *Admin) removeRetired(ctx context.Context) error {
 		if k.Until.IsZero() || a.Now().Before(k.Until.Add(keepRetired)) {
 			continue
 		}
-		if err := a.Store.RemoveDKIMKey(ctx, k.Domain, k.Selector); err != nil && !errors.Is(err, store.ErrNotFound) {
+		if err := a.removeKey(byServer(ctx), keys, k.Domain, k.Selector); err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
 		a.Log.InfoContext(ctx, "DKIM key removed", "domain", k.Domain, "selector", k.Selector)

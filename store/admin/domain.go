@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,7 +34,8 @@ func (a *Admin) AddDomain(ctx context.Context, request AddDomain) (Domain, error
 	if err != nil {
 		return Domain{}, err
 	}
-	d, err := a.Store.AddDomain(ctx, store.Domain{Name: name, Backup: request.Backup, Created: a.Now()})
+	added := store.Domain{Name: name, Backup: request.Backup, Created: a.Now()}
+	d, err := a.Store.AddDomain(a.noting(ctx, "domain.add", name, nil, domainState{Backup: added.Backup}), added)
 	if errors.Is(err, store.ErrConflict) {
 		return Domain{}, conflict("The domain %s is here already.", name)
 	}
@@ -81,7 +83,11 @@ func (a *Admin) RemoveDomain(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	err = a.Store.RemoveDomain(ctx, name)
+	was, err := a.domainState(ctx, name)
+	if err != nil {
+		return err
+	}
+	err = a.Store.RemoveDomain(a.noting(ctx, "domain.remove", name, was, nil), name)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return notFound("There is no domain %s here.", name)
@@ -92,6 +98,27 @@ func (a *Admin) RemoveDomain(ctx context.Context, name string) error {
 	}
 	a.forgetLook(name)
 	return a.Store.Clear(ctx, dnsConcern+name)
+}
+
+// domainState returns what the journal says of a domain, nil if it isn't here.
+func (a *Admin) domainState(ctx context.Context, name string) (*domainState, error) {
+	domains, err := a.Store.Domains(ctx)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(domains, func(d store.Domain) bool { return d.Name == name })
+	if i < 0 {
+		return nil, nil
+	}
+	state := domainState{Backup: domains[i].Backup}
+	if domains[i].Listed {
+		locals, err := a.Store.BackupRecipients(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		state.Recipients = new(len(locals))
+	}
+	return &state, nil
 }
 
 func (a *Admin) domainInUse(ctx context.Context, name string) error {

@@ -68,7 +68,8 @@ func (a *Admin) SetLimit(ctx context.Context, request SetLimit) (Limits, error) 
 	if err := request.apply(&own); err != nil {
 		return Limits{}, err
 	}
-	if err := a.Store.SetAllowance(ctx, owner, own); err != nil {
+	noted := a.noting(ctx, "limit.set", ownerName(owner, sending.Name), limitStateOf(sending.Own), limitStateOf(own))
+	if err := a.Store.SetAllowance(noted, owner, own); err != nil {
 		return Limits{}, fmt.Errorf("set the limits of %s: %w", request.Name, err)
 	}
 	return a.Limits(ctx, request.Name)

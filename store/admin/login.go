@@ -33,7 +33,15 @@ func (a *Admin) ForgiveLogins(ctx context.Context, network string) ([]LoginBlock
 	if err != nil {
 		return nil, err
 	}
-	ended, err := a.Auth.Guard().Forgive(ctx, prefix)
+	var blocked blocksState
+	for _, b := range a.Auth.Guard().Blocks() {
+		if b.Network.Overlaps(prefix) {
+			blocked.Blocked = append(blocked.Blocked, networkText(b.Network))
+		}
+	}
+	// Where no block is ended nothing is written, the entry neither.
+	noted := a.noting(ctx, "login.forgive", networkText(prefix), blocked, nil)
+	ended, err := a.Auth.Guard().Forgive(noted, prefix)
 	return loginBlocksOf(ended), err
 }
 

@@ -29,6 +29,30 @@ type QueueSelection struct {
 // names reports whether s says which mail is meant.
 func (s QueueSelection) names() bool { return s.Message != "" || s.Domain != "" || s.Sender != "" }
 
+// subject is what the journal calls a selection.
+func (s QueueSelection) subject() string {
+	var parts []string
+	if s.Message != "" {
+		parts = append(parts, "message "+strings.TrimSpace(s.Message))
+	}
+	if s.Domain != "" {
+		parts = append(parts, "for "+s.Domain)
+	}
+	if s.Sender != "" {
+		parts = append(parts, "from "+s.Sender)
+	}
+	if len(parts) == 0 {
+		return "all mail"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// state is what the journal says of a selection: the filter, not what it finds.
+func (s QueueSelection) state() QueueSelection {
+	s.After, s.Bounce = 0, false
+	return s
+}
+
 // RetryQueue makes mail due at once, and returns for how many recipients. What is
 // held isn't meant; that nothing else is meant, because the destination is paused,
 // is an Error.
@@ -36,18 +60,18 @@ func (a *Admin) RetryQueue(ctx context.Context, selection QueueSelection) (int64
 	if err := a.notAllPaused(ctx, selection); err != nil {
 		return 0, err
 	}
-	return a.change(ctx, selection, a.Store.RetryQueue)
+	return a.changeQueue(ctx, "queue.retry", selection, a.Store.RetryQueue)
 }
 
 // HoldQueue keeps mail from being sent until it is released.
 func (a *Admin) HoldQueue(ctx context.Context, selection QueueSelection) (int64, error) {
-	return a.change(ctx, selection, a.Store.HoldQueue)
+	return a.changeQueue(ctx, "queue.hold", selection, a.Store.HoldQueue)
 }
 
 // ReleaseQueue lets held mail go. What is held because its destination is paused
 // waits for ResumeDestination.
 func (a *Admin) ReleaseQueue(ctx context.Context, selection QueueSelection) (int64, error) {
-	n, err := a.change(ctx, selection, a.Store.ReleaseQueue)
+	n, err := a.changeQueue(ctx, "queue.release", selection, a.Store.ReleaseQueue)
 	if n == 0 && err == nil {
 		err = a.notAllPaused(ctx, selection)
 	}
@@ -58,15 +82,17 @@ func (a *Admin) ReleaseQueue(ctx context.Context, selection QueueSelection) (int
 // sender if selection.Bounce is set.
 func (a *Admin) CancelQueue(ctx context.Context, selection QueueSelection) (int64, error) {
 	if selection.Bounce {
-		return a.change(ctx, selection, a.Store.ReturnQueue)
+		return a.changeQueue(ctx, "queue.return", selection, a.Store.ReturnQueue)
 	}
-	return a.change(ctx, selection, a.Store.CancelQueue)
+	return a.changeQueue(ctx, "queue.cancel", selection, a.Store.CancelQueue)
 }
 
-// change runs one of the store's changes over a selection, and returns how many
+// changeQueue runs one of the store's changes over a selection, and returns how many
 // recipients it changed. A message, a domain or a sender that isn't in the queue
 // is an Error; all of an empty queue is not.
-func (a *Admin) change(ctx context.Context, selection QueueSelection, do func(context.Context, store.QueueFilter) (int64, error)) (int64, error) {
+func (a *Admin) changeQueue(
+	ctx context.Context, action string, selection QueueSelection, do func(context.Context, store.QueueFilter) (int64, error),
+) (int64, error) {
 	if !selection.All && !selection.names() {
 		return 0, invalid("Say which mail is meant: a message's ID, a domain, a sender, or all.")
 	}
@@ -74,9 +100,10 @@ func (a *Admin) change(ctx context.Context, selection QueueSelection, do func(co
 	if err != nil {
 		return 0, err
 	}
+	noted := a.notingMany(ctx, action, selection.subject(), nil, selection.state())
 	var total int64
 	for _, filter := range filters {
-		n, err := do(ctx, filter)
+		n, err := do(noted, filter)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return total, fmt.Errorf("change queue: %w", err)
 		}

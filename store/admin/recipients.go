@@ -124,28 +124,31 @@ func parseRecipient(domain, text string) (mail.Address, error) {
 	return address, err
 }
 
-// changeRecipients carries a change out. The step that may fail comes first.
+// changeRecipients carries a change out, in one commit.
 func (a *Admin) changeRecipients(ctx context.Context, c recipientsChange) error {
-	if c.set != nil || c.any {
-		return a.recipientsError(ctx, c.domain, a.Store.SetBackupRecipients(ctx, c.domain, c.set))
+	had, err := a.Store.BackupRecipients(ctx, c.domain)
+	if err != nil {
+		return a.recipientsError(ctx, c.domain, err)
 	}
-	if len(c.remove) > 0 {
-		if err := a.removeRecipients(ctx, c); err != nil {
-			return err
-		}
+	if err := c.checkRemove(had); err != nil {
+		return err
 	}
-	if len(c.add) == 0 {
-		return nil
+	wanted := c.apply(had)
+	was, is := recipientsStates(had, wanted)
+	ctx = a.noting(ctx, "domain.recipients", c.domain, was, is)
+	switch {
+	case c.set != nil, c.any, len(c.add) > 0 && len(c.remove) > 0:
+		err = a.Store.SetBackupRecipients(ctx, c.domain, wanted)
+	case len(c.remove) > 0:
+		err = a.Store.RemoveBackupRecipients(ctx, c.domain, c.remove)
+	case len(c.add) > 0:
+		err = a.Store.AddBackupRecipients(ctx, c.domain, c.add)
 	}
-	return a.recipientsError(ctx, c.domain, a.Store.AddBackupRecipients(ctx, c.domain, c.add))
+	return a.recipientsError(ctx, c.domain, err)
 }
 
-func (a *Admin) removeRecipients(ctx context.Context, c recipientsChange) error {
-	had, err := a.Store.BackupRecipients(ctx, c.domain)
-	switch {
-	case err != nil:
-		return a.recipientsError(ctx, c.domain, err)
-	case had == nil:
+func (c recipientsChange) checkRemove(had []string) error {
+	if had == nil && len(c.remove) > 0 {
 		return invalid("%s has no list of recipients: mail for every address is taken. Set a list first.", c.domain)
 	}
 	for _, local := range c.remove {
@@ -153,7 +156,57 @@ func (a *Admin) removeRecipients(ctx context.Context, c recipientsChange) error 
 			return notFound("%s is not among the recipients of %s.", mail.Address{Local: local, Domain: c.domain}, c.domain)
 		}
 	}
-	return a.recipientsError(ctx, c.domain, a.Store.RemoveBackupRecipients(ctx, c.domain, c.remove))
+	return nil
+}
+
+// apply returns the list that the change makes of another one, in order; nil if
+// every address is to be taken.
+func (c recipientsChange) apply(had []string) []string {
+	switch {
+	case c.any:
+		return nil
+	case c.set != nil:
+		return sortedOnce(c.set)
+	}
+	removed := sortedOnce(c.remove)
+	kept := slices.DeleteFunc(slices.Clone(had), func(local string) bool {
+		_, found := slices.BinarySearch(removed, local)
+		return found
+	})
+	if had == nil && len(c.add) == 0 {
+		return nil
+	}
+	return sortedOnce(append(kept, c.add...))
+}
+
+// sortedOnce returns a list in order, each of it once; never nil.
+func sortedOnce(list []string) []string {
+	sorted := append([]string{}, list...)
+	slices.Sort(sorted)
+	return slices.Compact(sorted)
+}
+
+// mostNoted is how many recipients an entry of the journal names.
+const mostNoted = 1000
+
+// recipientsStates returns what the journal says of two lists: how they differ.
+func recipientsStates(had, wanted []string) (was, is recipientsState) {
+	was, is = recipientsState{Any: had == nil, Count: len(had)}, recipientsState{Any: wanted == nil, Count: len(wanted)}
+	was.Only, is.Only = notIn(had, wanted), notIn(wanted, had)
+	if len(was.Only)+len(is.Only) > mostNoted {
+		was.Only, is.Only, was.Many, is.Many = nil, nil, true, true
+	}
+	return was, is
+}
+
+// notIn returns what a list has and another one hasn't; both are in order.
+func notIn(list, other []string) (only []string) {
+	for _, local := range list {
+		if _, found := slices.BinarySearch(other, local); !found {
+			only = append(only, local)
+		}
+	}
+	return only
 }
 
 // recipientsError says why a domain has no list of recipients.

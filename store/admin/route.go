@@ -51,7 +51,7 @@ func (a *Admin) AddRoute(ctx context.Context, request AddRoute) (Route, error) {
 		return Route{}, err
 	}
 	route.Created = a.Now()
-	added, err := a.Store.AddRoute(ctx, route)
+	added, err := a.Store.AddRoute(a.noting(ctx, "route.add", routeSubject(route), nil, routeStateOf(route)), route)
 	switch {
 	case errors.Is(err, store.ErrConflict):
 		return Route{}, conflict("There is a route for %s already. Change or remove it.", routeName(route.Domain, route.For))
@@ -111,7 +111,12 @@ func (a *Admin) ChangeRoute(ctx context.Context, request ChangeRoute) (Route, er
 	if err != nil {
 		return Route{}, err
 	}
-	switch before, err = a.Store.ChangeRoute(ctx, route); {
+	was, is := routeStateOf(before), routeStateOf(route)
+	if before.Password != "" && route.Password != "" && route.Password != before.Password {
+		is.Password = "new"
+	}
+	noted := a.noting(ctx, "route.change", routeSubject(route), was, is)
+	switch before, err = a.Store.ChangeRoute(noted, route); {
 	case errors.Is(err, store.ErrNotFound):
 		return Route{}, a.noRoute(ctx, route.Domain, route.For)
 	case err != nil:
@@ -183,7 +188,8 @@ func (a *Admin) RemoveRoute(ctx context.Context, request RemoveRoute) error {
 	if err != nil {
 		return err
 	}
-	err = a.Store.RemoveRoute(ctx, route.Domain, route.For)
+	noted := a.noting(ctx, "route.remove", routeSubject(route), routeStateOf(route), nil)
+	err = a.Store.RemoveRoute(noted, route.Domain, route.For)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return a.noRoute(ctx, route.Domain, route.For)
@@ -210,6 +216,14 @@ func (a *Admin) noRoute(ctx context.Context, domain string, whose store.For) err
 	}
 	return notFound("There is no route for %s. There is one for %s: say which one is meant.",
 		routeName(domain, whose), strings.Join(others, ", and one for "))
+}
+
+// routeSubject is what the journal calls a route.
+func routeSubject(r store.Route) string {
+	if from := forText(r.For); from != "" {
+		return r.Domain + " from " + from
+	}
+	return r.Domain
 }
 
 func routeName(domain string, whose store.For) string {

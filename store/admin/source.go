@@ -44,7 +44,7 @@ func (a *Admin) AddSource(ctx context.Context, request AddSource) (Source, error
 		return Source{}, err
 	}
 	source.Created = a.Now()
-	err = a.Store.AddSource(ctx, source)
+	err = a.Store.AddSource(a.noting(ctx, "source.add", source.IP.String(), nil, sourceStateOf(source)), source)
 	switch {
 	case errors.Is(err, store.ErrConflict):
 		return Source{}, conflict("Mail from %s leaves from %s already. Change its name if that should be another one.", everybody(source.For), source.IP)
@@ -91,7 +91,11 @@ func (a *Admin) ChangeSource(ctx context.Context, request ChangeSource) (Source,
 	if source.For, err = a.parseFor(ctx, request.For); err != nil {
 		return Source{}, err
 	}
-	before, err := a.Store.ChangeSource(ctx, source)
+	before, err := a.source(ctx, ip, source.For)
+	if err == nil {
+		noted := a.noting(ctx, "source.change", ip.String(), sourceStateOf(before), sourceStateOf(source))
+		before, err = a.Store.ChangeSource(noted, source)
+	}
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return Source{}, noSource(ip, source.For)
@@ -116,7 +120,11 @@ func (a *Admin) RemoveSource(ctx context.Context, request RemoveSource) error {
 	if err != nil {
 		return err
 	}
-	err = a.Store.RemoveSource(ctx, ip, whose)
+	source, err := a.source(ctx, ip, whose)
+	if err == nil {
+		noted := a.noting(ctx, "source.remove", ip.String(), sourceStateOf(source), nil)
+		err = a.Store.RemoveSource(noted, ip, whose)
+	}
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return noSource(ip, whose)
@@ -124,6 +132,20 @@ func (a *Admin) RemoveSource(ctx context.Context, request RemoveSource) error {
 		return fmt.Errorf("remove source: %w", err)
 	}
 	return nil
+}
+
+// source finds an address in a pool, or fails with store.ErrNotFound.
+func (a *Admin) source(ctx context.Context, ip netip.Addr, whose store.For) (store.Source, error) {
+	sources, err := a.Store.Sources(ctx)
+	if err != nil {
+		return store.Source{}, err
+	}
+	for _, s := range sources {
+		if s.IP == ip && s.For.Account == whose.Account && s.For.Domain == whose.Domain {
+			return s, nil
+		}
+	}
+	return store.Source{}, store.ErrNotFound
 }
 
 func (a *Admin) parseSource(request AddSource) (s store.Source, err error) {

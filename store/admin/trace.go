@@ -126,5 +126,11 @@ func (a *Admin) Backup(ctx context.Context, file string, progress func(done, tot
 	if strings.TrimSpace(file) == "" {
 		return invalid("Say which file the backup should go to.")
 	}
-	return a.Store.Backup(ctx, file, progress)
+	if err := a.Store.Backup(ctx, file, progress); err != nil {
+		return err
+	}
+	if err := a.Store.NoteChange(a.noting(ctx, "backup.take", file, nil, nil)); err != nil {
+		return fmt.Errorf("the backup is complete, but the journal doesn't tell of it: %w", err)
+	}
+	return nil
 }
