@@ -28,6 +28,9 @@ type Account struct {
 	Refuse   bool // while disabled: mail for it is refused
 	Created  time.Time
 	Usage    Usage
+	// TwoFactor is since when the web page asks for a code besides the password.
+	// Zero: it doesn't.
+	TwoFactor time.Time
 }
 
 // A Standing says what an account may do at the moment.

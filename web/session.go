@@ -5,6 +5,8 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"net/http"
 	"time"
 
@@ -26,7 +28,9 @@ const (
 
 // Keys of a session's values.
 const (
+	keyID      = "id"      // int64, random
 	keyAccount = "account" // int64
+	keyBegan   = "began"   // int64, seconds since 1970
 	keyProof   = "proof"   // []byte, see proofOf
 	keySeen    = "seen"    // int64, seconds since 1970
 	keyGiven   = "given"   // int64, when the password was given last
@@ -37,9 +41,9 @@ const (
 // errSignedOut says that nobody is signed in, or somebody who may not be here.
 var errSignedOut = errors.New("not signed in")
 
-func newSessions(store scs.CtxStore) *scs.SessionManager {
+func newSessions(sessions Sessions) *scs.SessionManager {
 	m := scs.New()
-	m.Store = store
+	m.Store = keeper{sessions}
 	m.Lifetime = sessionLifetime
 	m.HashTokenInStore = true
 	return m
@@ -64,6 +68,7 @@ func (v *visit) load() error {
 		return fmt.Errorf("load session: %w", err)
 	}
 	v.r = v.r.WithContext(ctx)
+	v.fresh = v.sessions.Token(ctx) == ""
 	return nil
 }
 
@@ -103,13 +108,13 @@ func (v *visit) forget() error {
 	return errSignedOut
 }
 
-// begin signs a in. The session gets a new token, so that one planted
-// beforehand is worth nothing.
+// begin signs a in.
 func (v *visit) begin(a store.Account) error {
-	ctx := v.r.Context()
-	if err := v.sessions.RenewToken(ctx); err != nil {
-		return fmt.Errorf("renew session: %w", err)
+	if err := v.renew(); err != nil {
+		return err
 	}
+	ctx := v.r.Context()
+
 	v.sessions.Put(ctx, keyAccount, int64(a.ID))
 	v.sessions.Put(ctx, keyProof, proofOf(a))
 	v.sessions.Put(ctx, keySeen, v.Now().Unix())
@@ -117,17 +122,37 @@ func (v *visit) begin(a store.Account) error {
 	return nil
 }
 
+// renew gives the session a new token, so that one planted beforehand is worth
+// nothing.
+func (v *visit) renew() error {
+	ctx := v.r.Context()
+	if err := v.sessions.RenewToken(ctx); err != nil {
+		return fmt.Errorf("renew session: %w", err)
+	}
+	v.sessions.Put(ctx, keyID, newSessionID())
+	v.sessions.Put(ctx, keyBegan, v.Now().Unix())
+	v.fresh = true
+	return nil
+}
+
+// newSessionID returns what names a session on pages. It is no secret.
+func newSessionID() int64 { return rand.Int64N(math.MaxInt64-1) + 1 }
+
 // save commits what the handler changed in the session and sets the cookie. It
 // comes before the first byte of the answer.
 func (v *visit) save() error {
 	ctx := v.r.Context()
 	switch v.sessions.Status(ctx) {
 	case scs.Modified:
-		token, expiry, err := v.sessions.Commit(ctx)
-		if err != nil {
+		token, expiry, err := v.commit()
+		switch {
+		case errors.Is(err, store.ErrNotFound): // ended from elsewhere while this request ran
+			v.setCookie("", time.Unix(1, 0))
+		case err != nil:
 			return fmt.Errorf("save session: %w", err)
+		default:
+			v.setCookie(token, expiry)
 		}
-		v.setCookie(token, expiry)
 	case scs.Destroyed:
 		v.setCookie("", time.Unix(1, 0))
 	}

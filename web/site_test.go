@@ -57,7 +57,7 @@ func newSite(t testing.TB) *site {
 		}
 	})
 	s.guard = auth.NewGuard(auth.GuardOptions{Blocks: s.store, Now: s.now, Log: log})
-	authenticator := auth.New(s.store, auth.Options{Guard: s.guard, Now: s.now, Log: log})
+	authenticator := auth.New(s.store, auth.Options{Guard: s.guard, Factors: s.store, Noted: s.store.NoteLogin, Now: s.now, Log: log})
 	s.dns = new(dnsFake)
 	s.admin = &admin.Admin{
 		Store: s.store, Auth: authenticator, Now: s.now, Log: log, Lookups: s.dns.lookups,

@@ -46,6 +46,8 @@ type visit struct {
 	w    http.ResponseWriter
 	r    *http.Request
 	user *store.Account // who is signed in, nil if nobody is
+	// fresh: the session isn't kept yet under its token
+	fresh bool
 }
 
 // sign has the journal say who asks for what the visit does.

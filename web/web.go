@@ -16,8 +16,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/alexedwards/scs/v2"
-
 	"postroom/store"
 	"postroom/store/admin"
 	"postroom/store/auth"
@@ -29,9 +27,9 @@ import (
 type Server struct {
 	Admin    Admin
 	Auth     Authenticator
-	Accounts Accounts     // who is signed in is looked up anew for each request
-	Sessions scs.CtxStore // tokens are hashed before they come here
-	Hostname string       // what this server is called, for titles; no address is ever made of a request's Host
+	Accounts Accounts // who is signed in is looked up anew for each request
+	Sessions Sessions
+	Hostname string // what this server is called, for titles; no address is ever made of a request's Host
 	Version  string
 	// TrustedProxies are the networks whose X-Forwarded-For and
 	// X-Forwarded-Proto are believed.
@@ -44,12 +42,22 @@ type Server struct {
 // Authenticator is the part of auth.Authenticator that signs people in.
 type Authenticator interface {
 	Login(context.Context, auth.Attempt) (store.Account, error)
+	SecondStep(context.Context, auth.SecondAttempt) error
 }
 
 // Accounts is the part of the store that tells who an account is now. It fails
 // with store.ErrNotFound if the account is gone.
 type Accounts interface {
 	Account(context.Context, store.AccountID) (store.Account, error)
+}
+
+// Sessions keeps sessions by their tokens, which are hashed before they come here.
+type Sessions interface {
+	Find(ctx context.Context, token string) (data []byte, found bool, err error)
+	Add(ctx context.Context, token string, session store.WebSession) error
+	// Change fails with store.ErrNotFound if the session was ended.
+	Change(ctx context.Context, token string, session store.WebSession) error
+	Delete(ctx context.Context, token string) error
 }
 
 // Admin is what the pages ask of admin.Admin.
@@ -66,6 +74,17 @@ type Admin interface {
 	DisableAccount(ctx context.Context, address string, refuse bool) error
 	EnableAccount(ctx context.Context, address string) error
 	RemoveAccount(ctx context.Context, address string) (admin.RemovedAccount, error)
+	Sessions(ctx context.Context, address string) ([]admin.Session, error)
+	EndSession(ctx context.Context, address string, id int64) error
+	EndSessions(ctx context.Context, address string, but int64) (int64, error)
+
+	TwoFactor(ctx context.Context, address string) (admin.TwoFactor, error)
+	BeginTwoFactor(ctx context.Context, address string) error
+	NewTOTPKey(ctx context.Context, address, server string) (admin.TOTPKey, error)
+	ConfirmTwoFactor(ctx context.Context, address, code string, but int64) (recovery []string, err error)
+	TurnTwoFactorOff(ctx context.Context, address string) error
+	RenewRecoveryCodes(ctx context.Context, address string) ([]string, error)
+
 	AddAppPassword(ctx context.Context, address, name string) (shown string, err error)
 	AppPasswords(ctx context.Context, address string) ([]admin.AppPassword, error)
 	RemoveAppPassword(ctx context.Context, address, name string) error

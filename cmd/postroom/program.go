@@ -51,7 +51,9 @@ func openProgram(ctx context.Context, conf *Config, log *slog.Logger) (*program,
 	if err := p.logins.guard.Load(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	p.auth = auth.New(s, auth.Options{SCRAM: conf.Auth.SCRAM, Log: log, Guard: p.logins.guard})
+	p.auth = auth.New(s, auth.Options{
+		SCRAM: conf.Auth.SCRAM, Log: log, Guard: p.logins.guard, Factors: s, Noted: s.NoteLogin,
+	})
 	p.admin = &admin.Admin{Store: s, Auth: p.auth, Now: time.Now, Log: log, OwnAddress: isOwnAddress}
 	names := sync.OnceValue(func() *network { return newNetwork(conf, log) })
 	p.admin.Checks = &checker{store: s, conf: p.current, network: names, log: log}

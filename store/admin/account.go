@@ -34,6 +34,9 @@ type Account struct {
 	Used     int64     `json:"used"`   // octets
 	Messages int64     `json:"messages"`
 	Created  time.Time `json:"created"`
+	// TwoFactor is since when the web page asks for a code besides the password.
+	TwoFactor time.Time  `json:"two_factor,omitzero"`
+	LastLogin LastLogins `json:"last_login,omitzero"` // of one account alone, not in lists
 }
 
 // A RemovedAccount says what went with an account.
@@ -101,7 +104,9 @@ func (a *Admin) Account(ctx context.Context, address string) (Account, error) {
 	if err != nil {
 		return Account{}, err
 	}
-	return accountOf(account), nil
+	shown := accountOf(account)
+	shown.LastLogin, err = a.lastLogins(ctx, account.ID)
+	return shown, err
 }
 
 // SetPassword gives an account a new password and ends its sessions.
@@ -233,6 +238,8 @@ func accountOf(a store.Account) Account {
 		Used:     a.Usage.Bytes,
 		Messages: a.Usage.Messages,
 		Created:  a.Created,
+
+		TwoFactor: a.TwoFactor,
 	}
 }
 

@@ -37,6 +37,18 @@ type Store interface {
 	SetStanding(ctx context.Context, id store.AccountID, standing store.Standing) error
 	RemoveAccount(ctx context.Context, id store.AccountID) error
 
+	LastLogins(ctx context.Context, id store.AccountID) ([]store.Login, error)
+	SessionsOf(ctx context.Context, id store.AccountID) ([]store.WebSession, error)
+	EndSession(ctx context.Context, account store.AccountID, id int64) error
+	EndSessions(ctx context.Context, account store.AccountID, but int64) (int64, error)
+
+	SetTOTPKey(ctx context.Context, key store.TOTPKey) error
+	TOTPKey(ctx context.Context, id store.AccountID) (store.TOTPKey, error)
+	TurnTwoFactorOn(ctx context.Context, id store.AccountID, step int64, at time.Time, codes [][32]byte, but int64) error
+	TurnTwoFactorOff(ctx context.Context, id store.AccountID) error
+	SetRecoveryCodes(ctx context.Context, id store.AccountID, codes [][32]byte) error
+	RecoveryCodes(ctx context.Context, id store.AccountID) (int, error)
+
 	AddAppPassword(ctx context.Context, p store.AppPassword) (store.AppPassword, error)
 	AppPasswords(ctx context.Context, id store.AccountID) ([]store.AppPassword, error)
 	RemoveAppPassword(ctx context.Context, account store.AccountID, name string) error

@@ -41,6 +41,10 @@ type Options struct {
 	Now   func() time.Time // nil: time.Now
 	Log   *slog.Logger     // nil: nothing is logged
 	Guard *Guard           // nil: a new one, which keeps nothing over a restart
+	// Factors keeps second factors. Nil: nobody has one.
+	Factors Factors
+	// Noted is told of each login that went well, and must not wait. Nil: nobody is.
+	Noted func(store.Login)
 }
 
 // An Authenticator checks login names and passwords. It may be used by many
@@ -51,6 +55,8 @@ type Authenticator struct {
 	now        func() time.Time
 	log        *slog.Logger
 	guard      *Guard
+	factors    Factors
+	noted      func(store.Login)
 	slots      *slots
 	remembered *remembered
 	sessions   sessions
@@ -69,6 +75,9 @@ func New(accounts Accounts, opts Options) *Authenticator {
 	if opts.Guard == nil {
 		opts.Guard = NewGuard(GuardOptions{Now: opts.Now, Log: opts.Log})
 	}
+	if opts.Noted == nil {
+		opts.Noted = func(store.Login) {}
+	}
 	if opts.Slots == 0 {
 		opts.Slots = runtime.GOMAXPROCS(0)
 	}
@@ -78,6 +87,8 @@ func New(accounts Accounts, opts Options) *Authenticator {
 		now:        opts.Now,
 		log:        opts.Log,
 		guard:      opts.Guard,
+		factors:    opts.Factors,
+		noted:      opts.Noted,
 		slots:      newSlots(opts.Slots),
 		remembered: newRemembered(),
 		decoy:      newDecoy(),
@@ -103,6 +114,9 @@ func (a *Authenticator) Guard() *Guard { return a.guard }
 // It fails with ErrBlocked if there were too many from the address: nothing is
 // looked at then. And with ErrBusy if too many other passwords are waiting to be
 // checked. The password of an earlier login and app passwords never wait.
+//
+// Who opens the web page with an account that has a second factor has come half
+// the way: SecondStep is the rest.
 func (a *Authenticator) Login(ctx context.Context, attempt Attempt) (store.Account, error) {
 	account, err := a.find(ctx, attempt.Login)
 	if err != nil {
@@ -112,15 +126,35 @@ func (a *Authenticator) Login(ctx context.Context, attempt Attempt) (store.Accou
 	if err := a.guard.admit(t); err != nil {
 		return store.Account{}, err
 	}
-	opens, err := a.opens(ctx, account, attempt)
+	opens, app, err := a.opens(ctx, account, attempt)
 	if err != nil {
 		return store.Account{}, err
 	}
 	if !opens {
 		return store.Account{}, a.deny(ctx, t, account)
 	}
-	a.guard.succeeded(t)
+	if !attempt.Web || account.TwoFactor.IsZero() {
+		a.succeed(t, app)
+	}
 	return account, nil
+}
+
+// succeed remembers a login that went well; app is the name of the app password
+// that was used.
+func (a *Authenticator) succeed(t try, app string) {
+	a.guard.succeeded(t)
+	a.noted(store.Login{Account: t.account, Protocol: service(t.protocol), At: a.now(), Client: t.client, AppPassword: app})
+}
+
+// service returns the protocol for which a login is noted, whatever the port.
+func service(protocol string) string {
+	switch protocol {
+	case "smtp", "submissions":
+		return "submission"
+	case "pop3s":
+		return "pop3"
+	}
+	return protocol
 }
 
 // deny counts a failed login and returns ErrDenied, after a while.
@@ -150,18 +184,20 @@ func (a *Authenticator) find(ctx context.Context, login string) (store.Account, 
 	return account, nil
 }
 
-// opens reports whether the attempt's password is one of account's.
-func (a *Authenticator) opens(ctx context.Context, account store.Account, attempt Attempt) (bool, error) {
+// opens reports whether the attempt's password is one of account's, and if that is
+// an app password, its name.
+func (a *Authenticator) opens(ctx context.Context, account store.Account, attempt Attempt) (ok bool, app string, err error) {
 	if account.ID != 0 && !attempt.Web {
-		if ok, err := a.isAppPassword(ctx, account, attempt.Password); ok || err != nil {
-			return ok, err
+		if app, ok, err = a.appPassword(ctx, account, attempt.Password); ok || err != nil {
+			return ok, app, err
 		}
 	}
 	mark := a.remembered.mark(account, attempt.Password)
 	if account.ID != 0 && a.remembered.has(mark, a.now()) {
-		return true, nil
+		return true, "", nil
 	}
-	return a.check(ctx, account, attempt, mark)
+	ok, err = a.check(ctx, account, attempt, mark)
+	return ok, "", err
 }
 
 // check hashes the attempt's password, at the same cost whether or not there is
@@ -195,26 +231,26 @@ func (a *Authenticator) check(ctx context.Context, account store.Account, attemp
 	return true, nil
 }
 
-// isAppPassword reports whether a password is one of account's app passwords,
-// and notes its use.
-func (a *Authenticator) isAppPassword(ctx context.Context, account store.Account, password string) (bool, error) {
+// appPassword reports whether a password is one of account's app passwords, returns
+// its name, and notes its use.
+func (a *Authenticator) appPassword(ctx context.Context, account store.Account, password string) (name string, ok bool, err error) {
 	hash, ok := hashAppPassword(password)
 	if !ok {
-		return false, nil
+		return "", false, nil
 	}
 	found, err := a.accounts.AppPasswordByHash(ctx, hash)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return false, nil
+		return "", false, nil
 	case err != nil:
-		return false, fmt.Errorf("find app password: %w", err)
+		return "", false, fmt.Errorf("find app password: %w", err)
 	case found.Account != account.ID:
-		return false, nil
+		return "", false, nil
 	}
 	if now := a.now(); now.Sub(found.LastUsed) >= time.Hour {
 		if err := a.accounts.TouchAppPassword(ctx, found.ID, now); err != nil {
 			a.log.Warn("use of an app password not noted", "account", account.Address.String(), "err", err)
 		}
 	}
-	return true, nil
+	return found.Name, true, nil
 }

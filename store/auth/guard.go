@@ -80,6 +80,7 @@ type Guard struct {
 	sources  *recent[netip.Prefix, tally] // single clients: see sourceOf
 	networks *recent[netip.Prefix, tally]
 	known    *recent[pair, acquaintance]
+	codes    *recent[store.AccountID, tally] // wrong codes of second factors
 	blocks   map[netip.Prefix]store.LoginBlock
 }
 
@@ -127,6 +128,7 @@ func NewGuard(opts GuardOptions) *Guard {
 		sources:  newRecent[netip.Prefix, tally](maxSources),
 		networks: newRecent[netip.Prefix, tally](maxNetworks),
 		known:    newRecent[pair, acquaintance](maxKnown),
+		codes:    newRecent[store.AccountID, tally](maxSources),
 		blocks:   make(map[netip.Prefix]store.LoginBlock),
 	}
 }

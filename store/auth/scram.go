@@ -110,7 +110,7 @@ func (x *SCRAM) finish() error {
 	case now.ID != x.account.ID || now.Secret != x.account.Secret:
 		return x.deny()
 	}
-	x.auth.guard.succeeded(x.try())
+	x.auth.succeed(x.try(), "")
 	return nil
 }
 

@@ -12,15 +12,15 @@ import (
 
 // selectAccount is what scanAccount reads.
 const selectAccount = `
-	SELECT a.id, a.local, d.name, a.name, a.hash, a.scram, a.quota, a.admin, a.disabled, a.refuse, a.created
+	SELECT a.id, a.local, d.name, a.name, a.hash, a.scram, a.quota, a.admin, a.disabled, a.refuse, a.created, a.two_factor
 	FROM account AS a
 	JOIN domain AS d ON d.id = a.domain`
 
 func (s *Store) scanAccount(scan func(dest ...any) error, a *store.Account) error {
-	var created int64
+	var created, twoFactor int64
 	err := scan(&a.ID, &a.Address.Local, &a.Address.Domain, &a.Name, &a.Secret.Hash, &a.Secret.SCRAM,
-		&a.Quota, &a.Admin, &a.Disabled, &a.Refuse, &created)
-	a.Created = fromMicros(created)
+		&a.Quota, &a.Admin, &a.Disabled, &a.Refuse, &created, &twoFactor)
+	a.Created, a.TwoFactor = fromMicros(created), fromMicros(twoFactor)
 	a.Usage = s.usage.get(a.ID)
 	return err
 }
@@ -120,10 +120,14 @@ func (s *Store) AccountByLogin(ctx context.Context, login string) (store.Account
 	return found[0], nil
 }
 
-// SetSecret changes what is kept of an account's password.
+// SetSecret changes what is kept of an account's password, and ends its sessions of
+// the web page.
 func (s *Store) SetSecret(ctx context.Context, id store.AccountID, secret store.Secret) error {
 	err := s.write(ctx, 0, func(tx *tx) error {
-		return affected(tx.exec(`UPDATE account SET hash = ?, scram = ? WHERE id = ?`, secret.Hash, secret.SCRAM, id))
+		if err := affected(tx.exec(`UPDATE account SET hash = ?, scram = ? WHERE id = ?`, secret.Hash, secret.SCRAM, id)); err != nil {
+			return err
+		}
+		return tx.endSessions(id, 0)
 	})
 	if err != nil {
 		return fmt.Errorf("set secret of account %d: %w", id, err)

@@ -74,6 +74,7 @@ type Store struct {
 	arrivals  arrivals
 	notes     notes
 	indexing  sync.Mutex // held while trails are made findable
+	logins    logins
 	disk      diskGauge
 	checks    checkpointer
 	backup    sync.Mutex // one backup at a time

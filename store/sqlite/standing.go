@@ -50,6 +50,9 @@ func (s *Store) changeStanding(ctx context.Context, id store.AccountID, disabled
 	defer s.claims.lockToWithdraw()()
 	err := s.changeDirectory(ctx, func(tx *tx) error {
 		_, err := tx.exec(`INSERT OR IGNORE INTO setting (key, value) VALUES (?, ?)`, followKey(id), id)
+		if disabled {
+			err = errors.Join(err, tx.endSessions(id, 0))
+		}
 		return errors.Join(err, affected(tx.exec(`UPDATE account SET disabled = ?, refuse = ? WHERE id = ?`, disabled, refuse, id)))
 	})
 	if err == nil {

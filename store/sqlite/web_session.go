@@ -7,11 +7,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"time"
+
+	"postroom/store"
 )
 
-// WebSessions keeps the sessions of the web page, for github.com/alexedwards/scs.
-// Who steals the database can't use them: it holds hashes of the tokens.
+// WebSessions keeps the sessions of the web page. Who steals the database can't use
+// them: it holds hashes of the tokens.
 type WebSessions struct{ s *Store }
 
 // WebSessions returns the sessions of the web page.
@@ -22,9 +23,9 @@ func tokenHash(token string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// FindCtx returns a session's data. It reports false if there is no such session
-// or its time is over.
-func (w WebSessions) FindCtx(_ context.Context, token string) (data []byte, found bool, err error) {
+// Find returns a session's data. It reports false if there is no such session or
+// its time is over.
+func (w WebSessions) Find(_ context.Context, token string) (data []byte, found bool, err error) {
 	err = w.s.queryRow(`
 		SELECT data
 		FROM web_session
@@ -38,19 +39,36 @@ func (w WebSessions) FindCtx(_ context.Context, token string) (data []byte, foun
 	return data, true, nil
 }
 
-// CommitCtx adds a session or replaces it, and removes those whose time is over.
-func (w WebSessions) CommitCtx(ctx context.Context, token string, data []byte, expires time.Time) error {
+// Add adds a session, and removes those whose time is over.
+func (w WebSessions) Add(ctx context.Context, token string, session store.WebSession) error {
 	now := micros(w.s.now())
-	err := w.s.write(ctx, int64(len(data)), func(tx *tx) error {
+	err := w.s.write(ctx, int64(len(session.Data)), func(tx *tx) error {
 		if _, err := tx.exec(`DELETE FROM web_session WHERE expires <= ?`, now); err != nil {
 			return err
 		}
 		_, err := tx.exec(`
-			INSERT INTO web_session (token, data, expires)
-			VALUES (?, ?, ?)
-			ON CONFLICT (token) DO UPDATE SET data = excluded.data, expires = excluded.expires`,
-			tokenHash(token), data, micros(expires))
+			INSERT INTO web_session (id, token, account, data, began, seen, client, agent, expires)
+			VALUES (?, ?, NULLIF(?, 0), ?, ?, ?, ?, ?, ?)`,
+			session.ID, tokenHash(token), session.Account, session.Data, micros(session.Began), micros(session.Seen),
+			session.Client, session.Agent, micros(session.Expires))
 		return err
+	})
+	if err != nil {
+		return fmt.Errorf("add web session: %w", err)
+	}
+	return nil
+}
+
+// Change keeps what has changed in a session. It fails with store.ErrNotFound if
+// the session was ended meanwhile, which stays ended.
+func (w WebSessions) Change(ctx context.Context, token string, session store.WebSession) error {
+	err := w.s.write(ctx, int64(len(session.Data)), func(tx *tx) error {
+		return affected(tx.exec(`
+			UPDATE web_session
+			SET account = NULLIF(?, 0), data = ?, seen = ?, client = ?, agent = ?, expires = ?
+			WHERE token = ?`,
+			session.Account, session.Data, micros(session.Seen), session.Client, session.Agent, micros(session.Expires),
+			tokenHash(token)))
 	})
 	if err != nil {
 		return fmt.Errorf("keep web session: %w", err)
@@ -58,8 +76,8 @@ func (w WebSessions) CommitCtx(ctx context.Context, token string, data []byte, e
 	return nil
 }
 
-// DeleteCtx removes a session, if it is there.
-func (w WebSessions) DeleteCtx(ctx context.Context, token string) error {
+// Delete removes a session, if it is there.
+func (w WebSessions) Delete(ctx context.Context, token string) error {
 	err := w.s.write(ctx, 0, func(tx *tx) error {
 		_, err := tx.exec(`DELETE FROM web_session WHERE token = ?`, tokenHash(token))
 		return err
@@ -70,15 +88,54 @@ func (w WebSessions) DeleteCtx(ctx context.Context, token string) error {
 	return nil
 }
 
-// Find is FindCtx without a context.
-func (w WebSessions) Find(token string) (data []byte, found bool, err error) {
-	return w.FindCtx(context.Background(), token)
+// SessionsOf returns the sessions in which an account is signed in, the one seen
+// last first, without their data.
+func (s *Store) SessionsOf(_ context.Context, account store.AccountID) ([]store.WebSession, error) {
+	rows, err := s.query(`
+		SELECT id, account, began, seen, client, agent, expires
+		FROM web_session
+		WHERE account = ? AND expires > ?
+		ORDER BY seen DESC, id`, account, micros(s.now()))
+	if err != nil {
+		return nil, fmt.Errorf("list web sessions: %w", err)
+	}
+	return collect(rows, func(w *store.WebSession) error {
+		var began, seen, expires int64
+		err := rows.Scan(&w.ID, &w.Account, &began, &seen, &w.Client, &w.Agent, &expires)
+		w.Began, w.Seen, w.Expires = fromMicros(began), fromMicros(seen), fromMicros(expires)
+		return err
+	})
 }
 
-// Commit is CommitCtx without a context.
-func (w WebSessions) Commit(token string, data []byte, expires time.Time) error {
-	return w.CommitCtx(context.Background(), token, data, expires)
+// EndSession ends one session of an account, or fails with store.ErrNotFound.
+func (s *Store) EndSession(ctx context.Context, account store.AccountID, id int64) error {
+	err := s.write(ctx, 0, func(tx *tx) error {
+		return affected(tx.exec(`DELETE FROM web_session WHERE account = ? AND id = ?`, account, id))
+	})
+	if err != nil {
+		return fmt.Errorf("end web session: %w", err)
+	}
+	return nil
 }
 
-// Delete is DeleteCtx without a context.
-func (w WebSessions) Delete(token string) error { return w.DeleteCtx(context.Background(), token) }
+// EndSessions ends the sessions of an account, all but one; 0 stands for none. It
+// returns how many have ended.
+func (s *Store) EndSessions(ctx context.Context, account store.AccountID, but int64) (n int64, err error) {
+	now := micros(s.now())
+	err = s.write(ctx, 0, func(tx *tx) error {
+		err := tx.scan(`SELECT COUNT(*) FROM web_session WHERE account = ? AND id <> ? AND expires > ?`, []any{account, but, now}, &n)
+		if err != nil {
+			return err
+		}
+		return tx.endSessions(account, but)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("end web sessions: %w", err)
+	}
+	return n, nil
+}
+
+func (t *tx) endSessions(account store.AccountID, but int64) error {
+	_, err := t.exec(`DELETE FROM web_session WHERE account = ? AND id <> ?`, account, but)
+	return err
+}

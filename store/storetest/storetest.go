@@ -26,6 +26,7 @@ type Store interface {
 	SendingStore
 	VacationStore
 	LoginBlockStore
+	SignInStore
 
 	NewMessageID() store.MessageID
 	Accept(ctx context.Context, a store.Acceptance) error
@@ -113,6 +114,8 @@ func Run(t *testing.T, b Backend) {
 		{"it sweeps the admin's lists of what has ended", sweepsAccess},
 		{"it keeps concerns until they are over", keepsConcerns},
 		{"it keeps the networks that may not log in", keepsLoginBlocks},
+		{"it takes each code of a second factor once", keepsSecondFactors},
+		{"it keeps the last logins", keepsLastLogins},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, newFixture(t, b)) })
 	}

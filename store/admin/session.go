@@ -1,0 +1,101 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"postroom/store"
+)
+
+// A LastLogin is the last time that somebody logged in over a protocol.
+type LastLogin struct {
+	At          time.Time  `json:"at"` // to the minute
+	Client      netip.Addr `json:"client,omitzero"`
+	AppPassword string     `json:"app_password,omitempty"` // its name; empty: the account's password
+}
+
+// LastLogins are those of an account by protocol; the zero LastLogin is none.
+type LastLogins struct {
+	Submission LastLogin `json:"submission,omitzero"` // SMTP, on any port
+	POP3       LastLogin `json:"pop3,omitzero"`
+	Web        LastLogin `json:"web,omitzero"`
+}
+
+func (a *Admin) lastLogins(ctx context.Context, id store.AccountID) (LastLogins, error) {
+	logins, err := a.Store.LastLogins(ctx, id)
+	if err != nil {
+		return LastLogins{}, err
+	}
+	var last LastLogins
+	for _, l := range logins {
+		shown := LastLogin{l.At, l.Client, l.AppPassword}
+		switch l.Protocol {
+		case "submission":
+			last.Submission = shown
+		case "pop3":
+			last.POP3 = shown
+		case "web":
+			last.Web = shown
+		}
+	}
+	return last, nil
+}
+
+// A Session is a browser in which an account is signed in to the web page.
+type Session struct {
+	ID     int64     `json:"id"`
+	Began  time.Time `json:"began"`
+	Seen   time.Time `json:"seen"` // the last request; five minutes may be missing
+	Client string    `json:"client"`
+	Agent  string    `json:"agent"` // what the browser calls itself
+}
+
+// Sessions returns the sessions of an account, the one seen last first.
+func (a *Admin) Sessions(ctx context.Context, address string) ([]Session, error) {
+	account, err := a.account(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	sessions, err := a.Store.SessionsOf(ctx, account.ID)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Session, len(sessions))
+	for i, s := range sessions {
+		list[i] = Session{s.ID, s.Began, s.Seen, s.Client, s.Agent}
+	}
+	return list, nil
+}
+
+// EndSession signs an account out in one browser.
+func (a *Admin) EndSession(ctx context.Context, address string, id int64) error {
+	account, err := a.account(ctx, address)
+	if err != nil {
+		return err
+	}
+	err = a.Store.EndSession(ctx, account.ID, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return notFound("That session has ended already.")
+	}
+	if err != nil {
+		return fmt.Errorf("end a session of %s: %w", account.Address, err)
+	}
+	return nil
+}
+
+// EndSessions signs an account out in all browsers but one; 0 stands for none. It
+// returns in how many.
+func (a *Admin) EndSessions(ctx context.Context, address string, but int64) (int64, error) {
+	account, err := a.account(ctx, address)
+	if err != nil {
+		return 0, err
+	}
+	n, err := a.Store.EndSessions(ctx, account.ID, but)
+	if err != nil {
+		return 0, fmt.Errorf("end the sessions of %s: %w", account.Address, err)
+	}
+	return n, nil
+}
