@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 )
 
@@ -43,12 +44,29 @@ func (p *pages) protect(next http.Handler) http.Handler {
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, limit)
-		if cross.Check(r) != nil {
+		if cross.Check(r) != nil || v.anonymous() {
 			p.fail(v, errCrossOrigin)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// anonymous reports whether nothing says which site the request of somebody who has
+// signed in came from. Browsers that send neither Sec-Fetch-Site nor Origin are so old
+// that they don't know SameSite either, and would send our cookie along with another
+// site's form: then the page that sent it has to be ours. What brings no cookie can't
+// do more than anybody.
+func (v *visit) anonymous() bool {
+	safe := v.r.Method == http.MethodGet || v.r.Method == http.MethodHead || v.r.Method == http.MethodOptions
+	if safe || v.r.Header.Get("Sec-Fetch-Site") != "" || v.r.Header.Get("Origin") != "" {
+		return false
+	}
+	if _, err := v.r.Cookie(v.cookieName()); err != nil {
+		return false
+	}
+	from, err := url.Parse(v.r.Header.Get("Referer"))
+	return err != nil || from.Host != v.r.Host
 }
 
 func setHeaders(h http.Header) {

@@ -23,18 +23,32 @@ func (s *Server) Public() http.Handler {
 	return p.protect(mux)
 }
 
-// handlePublic adds what other servers and mail programs look for under our domains'
-// names. It knows no sessions. A request's Host is only looked up among our domains,
+// A publicRoute is one thing that programs ask for.
+type publicRoute struct {
+	method, path string
+	find         func(*http.Request) (publication, error)
+}
+
+// publicRoutes are what other servers and mail programs look for under our domains'
+// names. They know no sessions. A request's Host is only looked up among our domains,
 // nothing is ever made of it.
-func (p *pages) handlePublic(mux *http.ServeMux) {
-	mux.Handle("GET /.well-known/mta-sts.txt", p.public(p.stsPolicy))
-	mux.Handle("GET /mail/config-v1.1.xml", p.public(p.autoconfig))
-	mux.Handle("GET /.well-known/autoconfig/mail/config-v1.1.xml", p.public(p.autoconfig))
-	for _, path := range OutlookPaths {
-		mux.Handle("POST "+path, p.public(p.autodiscover))
-		mux.Handle("GET "+path, p.public(p.autodiscover))
+func (p *pages) publicRoutes() []publicRoute {
+	routes := []publicRoute{
+		{"GET", "/.well-known/mta-sts.txt", p.stsPolicy},
+		{"GET", "/mail/config-v1.1.xml", p.autoconfig},
+		{"GET", "/.well-known/autoconfig/mail/config-v1.1.xml", p.autoconfig},
+		{"GET", "/apple.mobileconfig", p.appleProfile},
 	}
-	mux.Handle("GET /apple.mobileconfig", p.public(p.appleProfile))
+	for _, path := range OutlookPaths {
+		routes = append(routes, publicRoute{"GET", path, p.autodiscover}, publicRoute{"POST", path, p.autodiscover})
+	}
+	return routes
+}
+
+func (p *pages) handlePublic(mux *http.ServeMux) {
+	for _, r := range p.publicRoutes() {
+		mux.Handle(r.method+" "+r.path, p.public(r.find))
+	}
 }
 
 // OutlookPaths are where Outlook's versions ask for settings: they don't agree on

@@ -108,6 +108,7 @@ type browser struct {
 	s      *site
 	client *http.Client
 	header http.Header // sent with every request
+	silent bool        // it doesn't say which site a request comes from
 }
 
 func (s *site) browser() *browser {
@@ -168,6 +169,9 @@ func (b *browser) send(method, path, contentType string, body io.Reader) answer 
 	b.s.must(err)
 	for name, values := range b.header {
 		r.Header[name] = values
+	}
+	if r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == "" && !b.silent {
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
 	}
 	if host := b.header.Get("Host"); host != "" {
 		r.Host = host
