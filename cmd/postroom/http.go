@@ -13,6 +13,13 @@ import (
 	"golang.org/x/net/netutil"
 )
 
+// Whoever asks has this long to say what for, and so many octets: more are never
+// needed, and a thousand connections may hold them at once.
+const (
+	httpHeaderTimeout = 10 * time.Second
+	httpHeaderOctets  = 64 << 10
+)
+
 // httpGrace is how long requests may take to finish when the server stops.
 const httpGrace = 5 * time.Second
 
@@ -39,7 +46,8 @@ func (s *httpServer) serve(ctx context.Context, l net.Listener) error {
 	hs := &http.Server{
 		Handler:           s.handler,
 		TLSConfig:         s.tls,
-		ReadHeaderTimeout: 10 * time.Second,
+		ReadHeaderTimeout: httpHeaderTimeout,
+		MaxHeaderBytes:    httpHeaderOctets,
 		ReadTimeout:       s.timeout,
 		WriteTimeout:      s.timeout,
 		IdleTimeout:       2 * time.Minute,
@@ -47,6 +55,9 @@ func (s *httpServer) serve(ctx context.Context, l net.Listener) error {
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), s.noise),
 
 		DisableGeneralOptionsHandler: true, // the handler answers all, with its own headers
+	}
+	if s.timeout > 0 { // it is of the whole request
+		hs.ReadHeaderTimeout = min(hs.ReadHeaderTimeout, s.timeout)
 	}
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {

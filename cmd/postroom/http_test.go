@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -58,5 +61,125 @@ func TestServeHTTPStops(t *testing.T) {
 	}
 	if took := time.Since(started); took >= httpGrace {
 		t.Errorf("took %v", took)
+	}
+}
+
+// hurried serves h until the test ends, to clients that have a moment for all.
+func hurried(t *testing.T, h http.Handler) net.Addr {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- serveHTTP(ctx, l, h, slog.New(slog.DiscardHandler), 300*time.Millisecond) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return l.Addr()
+}
+
+// Clients that are slow on purpose lose their connection.
+func TestServeHTTPEndsSlowClients(t *testing.T) {
+	much := strings.Repeat("x", 64<<20)
+	addr := hurried(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			http.Error(w, "too slow", http.StatusRequestTimeout)
+			return
+		}
+		_, _ = io.WriteString(w, much) // whoever asked is slow
+	}))
+	for name, slow := range map[string]struct{ begin, drip string }{
+		"that says nothing":             {"", ""},
+		"that never ends a line":        {"GET / HTTP/1.1\r\nHost: x\r\nX: ", "x"},
+		"that never ends its header":    {"GET / HTTP/1.1\r\nHost: x\r\n", "X: x\r\n"},
+		"that never ends its body":      {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n", "x"},
+		"that never ends its chunks":    {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n"},
+		"that doesn't read its answer":  {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", ""},
+		"that waits after it was asked": {"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := net.Dial("tcp", addr.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if _, err := io.WriteString(c, slow.begin); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			if slow.drip == "" {
+				if n, err := io.Copy(io.Discard, &late{c, time.Second}); isTimeout(err) || n > int64(len(much))/2 {
+					t.Errorf("the connection is kept: %v after %d octets", err, n)
+				}
+				return
+			}
+			for {
+				if _, err := io.WriteString(c, slow.drip); err != nil {
+					if isTimeout(err) {
+						t.Error("the connection is kept")
+					}
+					return
+				}
+				time.Sleep(5 * time.Millisecond) // to be slow is what is tested
+			}
+		})
+	}
+}
+
+// late begins to read only after a while.
+type late struct {
+	net.Conn
+	wait time.Duration
+}
+
+func (l *late) Read(p []byte) (int, error) {
+	time.Sleep(l.wait)
+	l.wait = 0
+	return l.Conn.Read(p)
+}
+
+func isTimeout(err error) bool {
+	timeout, ok := errors.AsType[net.Error](err)
+	return ok && timeout.Timeout()
+}
+
+// Nobody has to be listened to without an end.
+func TestServeHTTPBoundsHeaders(t *testing.T) {
+	addr := hurried(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	for name, tt := range map[string]struct {
+		line, header string
+		code         int
+	}{
+		"takes what browsers send":     {"GET /?" + strings.Repeat("x", 8000), strings.Repeat("Cookie: a=b\r\n", 50), http.StatusOK},
+		"refuses a very long URL":      {"GET /" + strings.Repeat("x", 1<<20), "", http.StatusRequestHeaderFieldsTooLarge},
+		"refuses a very long header":   {"GET /", "X: " + strings.Repeat("x", 1<<20) + "\r\n", http.StatusRequestHeaderFieldsTooLarge},
+		"refuses very many headers":    {"GET /", strings.Repeat("X: x\r\n", 100_000), http.StatusRequestHeaderFieldsTooLarge},
+		"refuses very many cookies":    {"GET /", "Cookie: " + strings.Repeat("a=b; ", 100_000) + "\r\n", http.StatusRequestHeaderFieldsTooLarge},
+		"refuses what smuggles a body": {"POST /", "Content-Length: 5\r\nContent-Length: 6\r\n", http.StatusBadRequest},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := net.Dial("tcp", addr.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			go func() { _, _ = io.WriteString(c, tt.line+" HTTP/1.1\r\nHost: x\r\n"+tt.header+"\r\n") }() // the refusal may come before its end
+			res, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+			if res.StatusCode != tt.code {
+				t.Errorf("answered %d, want %d", res.StatusCode, tt.code)
+			}
+		})
 	}
 }
