@@ -30,8 +30,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // A fakeMail is a store with two users at example.test: alice, who also is
 // info@, and bob, whose maildrop is full if he has no room. away@ and gone@ are at
-// x@far.test, all@ at two such addresses; we hold mail for backup.test, and alice
-// takes whatever comes for catchall.test.
+// x@far.test, all@ at two such addresses, and carol forwards what comes for
+// forwarded@; we hold mail for backup.test, and alice takes whatever comes for
+// catchall.test.
 type fakeMail struct {
 	secret store.Secret
 	nextID atomic.Int64
@@ -40,6 +41,7 @@ type fakeMail struct {
 	hold   chan struct{} // Accept waits for it, if set
 	keys   atomic.Int64  // how often a secret was asked for
 	noKey  atomic.Bool   // there is none to be had
+	away   atomic.Int64  // the account that is
 
 	mu       sync.Mutex
 	accepted []kept
@@ -96,6 +98,9 @@ func (f *fakeMail) Resolve(_ context.Context, a mail.Address) (store.Resolution,
 	case "away", "gone":
 		r.Destinations = []store.Destination{{Remote: address("x@far.test")}}
 		return r, nil
+	case "forwarded":
+		r.Destinations, r.Forwarders = []store.Destination{{Remote: address("x@far.test")}}, []store.AccountID{carol}
+		return r, nil
 	case "all":
 		r.Destinations = []store.Destination{{Remote: address("x@far.test")}, {Remote: address("y@far.test")}}
 		return r, nil
@@ -123,6 +128,10 @@ func (f *fakeMail) MaySend(_ context.Context, id store.AccountID, a mail.Address
 		return id == alice, nil
 	}
 	return false, nil
+}
+
+func (f *fakeMail) IsAway(id store.AccountID, _ time.Time) bool {
+	return int64(id) == f.away.Load()
 }
 
 // Nobody is a device, and there are no limits: what these do is tested with the

@@ -176,6 +176,9 @@ func (s *session) accept(id store.MessageID, sp *spool, h header) error {
 	if err := s.address(&a); err != nil {
 		return err
 	}
+	if err := s.oweAnswers(&a, sp.head, h, verdict); err != nil {
+		return err
+	}
 	if err := s.Server.Mail.Accept(s.ctx, a); err != nil {
 		return fmt.Errorf("accept a message: %w", s.overLimit(err))
 	}

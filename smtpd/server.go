@@ -31,6 +31,10 @@ type Mail interface {
 	Resolve(ctx context.Context, address mail.Address) (store.Resolution, error)
 	// MaySend reports whether the account may send mail in the name of address.
 	MaySend(ctx context.Context, account store.AccountID, address mail.Address) (bool, error)
+	// IsAway reports whether mail that comes at some time for an account is to be
+	// answered with a vacation notice. It is asked for each account that a message
+	// comes to, so it is fast.
+	IsAway(account store.AccountID, at time.Time) bool
 	// DeviceOf returns the device that a client is, by its address. It fails with
 	// store.ErrNotFound if it is none.
 	DeviceOf(ctx context.Context, client netip.Addr) (store.Device, error)
