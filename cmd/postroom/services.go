@@ -23,6 +23,7 @@ func (sv *server) services(control net.Listener) []service {
 		}},
 		{"delivery", sv.deliver},
 		{"notices", sv.sendNotices},
+		{"answers", sv.sendAnswers},
 		{"dkim", sv.tendKeys},
 		{"certificate", sv.keepCertificates},
 		{"hangup", sv.onHangup},
@@ -215,6 +216,21 @@ func (sv *server) deliver(ctx context.Context) error {
 // noticePause is the least time between two looks at who is to be told: each of
 // them reads all accounts that have a quota.
 const noticePause = 2 * time.Second
+
+// sendAnswers writes the vacation notices that are owed, as soon as they are.
+func (sv *server) sendAnswers(ctx context.Context) error {
+	for {
+		if err := sv.admin.SendAnswers(ctx); err != nil && ctx.Err() == nil {
+			sv.log.Error("cannot send the vacation notices", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-sv.store.AnswersChanged():
+		case <-time.After(time.Minute): // what could not be written is tried again
+		}
+	}
+}
 
 // sendNotices tells the owners of filling maildrops, soon after what they hold
 // has changed.

@@ -114,6 +114,9 @@ type Store interface {
 
 	QuotaNotices(ctx context.Context) ([]store.QuotaNotice, error)
 	LimitNotices(ctx context.Context) ([]store.LimitNotice, error)
+	Answers(ctx context.Context) ([]store.Answer, error)
+	DropAnswer(ctx context.Context, id int64) error
+	Resolve(ctx context.Context, address mail.Address) (store.Resolution, error)
 	NewMessageID() store.MessageID
 	Accept(ctx context.Context, a store.Acceptance) error
 }
