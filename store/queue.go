@@ -186,11 +186,14 @@ type Settlement struct {
 // A QueueFilter selects queue items. Its fields narrow each other; the zero
 // QueueFilter selects all.
 type QueueFilter struct {
-	Message MessageID
-	Domain  string
-	Sender  string // Key of the envelope's sender
-	Account AccountID
-	Held    bool    // only what is held
-	After   QueueID // only later items, for going through them in pages
-	Limit   int     // zero: no limit
+	Message  MessageID
+	Messages []MessageID // nil: any
+	Domain   string
+	Sender   string // Key of the envelope's sender
+	Account  AccountID
+	Held     bool      // only what is held
+	Before   time.Time // only what came in before; zero: at any time
+	Reply    string    // only where the last reply holds this, whatever the case
+	After    QueueID   // only later items, for going through them in pages
+	Limit    int       // zero: no limit
 }

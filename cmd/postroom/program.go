@@ -98,4 +98,7 @@ func openError(conf *Config, err error) error {
 }
 
 // close ends the use of the store.
-func (p *program) close() error { return p.store.Close() }
+func (p *program) close() error {
+	p.admin.EndWork()
+	return p.store.Close()
+}

@@ -194,11 +194,7 @@ func (a *Admin) goesWith(ctx context.Context, account store.Account) (RemovedAcc
 	if err != nil {
 		return RemovedAccount{}, err
 	}
-	queued := 0
-	err = a.eachStored(ctx, store.QueueFilter{Account: account.ID}, func(store.QueueItem) error {
-		queued++
-		return nil
-	})
+	queued, err := a.Store.CountQueue(ctx, store.QueueFilter{Account: account.ID})
 	if err != nil {
 		return RemovedAccount{}, err
 	}
@@ -208,7 +204,7 @@ func (a *Admin) goesWith(ctx context.Context, account store.Account) (RemovedAcc
 		Octets:       account.Usage.Bytes,
 		AppPasswords: len(passwords),
 		Aliases:      aliases,
-		Queued:       queued,
+		Queued:       int(queued),
 	}, nil
 }
 

@@ -150,6 +150,7 @@ type Admin struct {
 	// made soon. Nil: they are made when they are needed.
 	DomainAdded func()
 
+	works     works
 	keyMaking sync.Mutex // held while DKIM keys are made or replaced
 	looks     dnsLooks
 }

@@ -5,6 +5,13 @@ package admin_test
 var readers = []string{
 	"AccessEntries",
 	"Account",
+	"AllWork", // what it carries out leaves the entries of its operations
+	"AwaitWork",
+	"BeginWork",
+	"EndWork",
+	"ForgetWork",
+	"StopWork",
+	"Work",
 	"Accounts",
 	"Aliases",
 	"AllDNS",

@@ -4,30 +4,42 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"postroom/store"
 	"postroom/store/mail"
 )
 
-// A QueueSelection says which of the queue is meant: a message by its ID or its
-// Message-ID, a recipient domain, a sender, or all. Message, Domain, Sender and
-// Held narrow each other. Listing takes the zero QueueSelection for all; changes
+// A QueueSelection says which of the queue is meant: messages by an ID or a
+// Message-ID, a recipient domain, a sender, or all. Its fields but All and Bounce
+// narrow each other. Listing takes the zero QueueSelection for all; changes
 // want All said.
 type QueueSelection struct {
 	Message string `json:"message,omitempty"`
-	Domain  string `json:"domain,omitempty"`
-	Sender  string `json:"sender,omitempty"` // the envelope's
-	Held    bool   `json:"held,omitempty"`   // only what is held, for whatever reason
-	All     bool   `json:"all,omitempty"`
-	Bounce  bool   `json:"bounce,omitempty"` // for CancelQueue: return it to its sender
+	// Messages are more of them, by their IDs alone.
+	Messages []string `json:"messages,omitempty"`
+	Domain   string   `json:"domain,omitempty"`
+	Sender   string   `json:"sender,omitempty"` // the envelope's
+	Held     bool     `json:"held,omitempty"`   // only what is held, for whatever reason
+	// OlderThan is how long ago it came in at least, as AddAccess has it: "12h", "3d".
+	OlderThan string `json:"older_than,omitempty"`
+	// Reply is a part of what the other server said last, whatever the case.
+	Reply  string `json:"reply,omitempty"`
+	All    bool   `json:"all,omitempty"`
+	Bounce bool   `json:"bounce,omitempty"` // for CancelQueue: return it to its sender
 	// After is the Position of an item: listing begins behind it. Changes don't
 	// look at it.
 	After store.QueueID `json:"after,omitempty"`
 }
 
 // names reports whether s says which mail is meant.
-func (s QueueSelection) names() bool { return s.Message != "" || s.Domain != "" || s.Sender != "" }
+func (s QueueSelection) names() bool {
+	return s.Message != "" || s.Messages != nil || s.Domain != "" || s.Sender != ""
+}
+
+// bare reports whether nothing but Held narrows s.
+func (s QueueSelection) bare() bool { return !s.names() && s.OlderThan == "" && s.Reply == "" }
 
 // subject is what the journal calls a selection.
 func (s QueueSelection) subject() string {
@@ -35,11 +47,24 @@ func (s QueueSelection) subject() string {
 	if s.Message != "" {
 		parts = append(parts, "message "+strings.TrimSpace(s.Message))
 	}
+	switch n := len(s.Messages); n {
+	case 0:
+	case 1:
+		parts = append(parts, "message "+s.Messages[0])
+	default:
+		parts = append(parts, fmt.Sprintf("%d messages", n))
+	}
 	if s.Domain != "" {
 		parts = append(parts, "for "+s.Domain)
 	}
 	if s.Sender != "" {
 		parts = append(parts, "from "+s.Sender)
+	}
+	if s.OlderThan != "" {
+		parts = append(parts, "older than "+s.OlderThan)
+	}
+	if s.Reply != "" {
+		parts = append(parts, "answered “"+s.Reply+"”")
 	}
 	if len(parts) == 0 {
 		return "all mail"
@@ -104,10 +129,10 @@ func (a *Admin) changeQueue(
 	var total int64
 	for _, filter := range filters {
 		n, err := do(noted, filter)
+		total += n
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return total, fmt.Errorf("change queue: %w", err)
 		}
-		total += n
 	}
 	if total > 0 || !selection.names() {
 		return total, nil
@@ -139,6 +164,9 @@ func nothingQueued(s QueueSelection) error {
 	if s.Sender != "" {
 		which += " from " + s.Sender
 	}
+	if len(s.Messages) > 0 {
+		return notFound("Nothing of the messages that were chosen is in the queue any more.")
+	}
 	switch {
 	case s.Message == "" && s.Domain == "":
 		return notFound("No %s is in the queue.", which)
@@ -150,21 +178,37 @@ func nothingQueued(s QueueSelection) error {
 	return notFound("The message %s has no recipients at %s in the queue.", s.Message, s.Domain)
 }
 
-// filters returns the store's filters for a selection: one for each message that
-// it could mean.
+// filters returns the store's filter for a selection; none if what it names isn't
+// there.
 func (a *Admin) filters(ctx context.Context, selection QueueSelection) ([]store.QueueFilter, error) {
-	filter, err := filterOf(selection)
+	filter, err := a.filterOf(selection)
 	if err != nil {
 		return nil, err
 	}
 	text := strings.TrimSpace(selection.Message)
-	if text == "" {
+	if text == "" && selection.Messages == nil {
 		return []store.QueueFilter{filter}, nil
 	}
-	var filters []store.QueueFilter
-	if id, err := store.ParseMessageID(text); err == nil && id != 0 { // 0 would select all
-		filter.Message = id
-		filters = append(filters, filter)
+	if text != "" {
+		if filter.Messages, err = a.messagesNamed(ctx, text); err != nil {
+			return nil, err
+		}
+	}
+	for _, text := range selection.Messages {
+		if id, err := store.ParseMessageID(text); err == nil {
+			filter.Messages = append(filter.Messages, id)
+		}
+	}
+	if len(filter.Messages) == 0 {
+		return nil, nil
+	}
+	return []store.QueueFilter{filter}, nil
+}
+
+// messagesNamed returns the messages that an ID or a Message-ID could mean.
+func (a *Admin) messagesNamed(ctx context.Context, text string) (ids []store.MessageID, err error) {
+	if id, err := store.ParseMessageID(text); err == nil && id != 0 {
+		ids = append(ids, id)
 	}
 	page, err := a.Store.Trails(ctx, store.TrailQuery{Text: text})
 	if err != nil {
@@ -172,17 +216,23 @@ func (a *Admin) filters(ctx context.Context, selection QueueSelection) ([]store.
 	}
 	for _, trail := range page.Trails {
 		// An address finds trails too, but doesn't name a message.
-		if trail.HeaderID == strings.TrimSuffix(strings.TrimPrefix(text, "<"), ">") && trail.ID != filter.Message {
-			filter.Message = trail.ID
-			filters = append(filters, filter)
+		if trail.HeaderID == strings.TrimSuffix(strings.TrimPrefix(text, "<"), ">") && !slices.Contains(ids, trail.ID) {
+			ids = append(ids, trail.ID)
 		}
 	}
-	return filters, nil
+	return ids, nil
 }
 
-// filterOf is the filter for everything of a selection but its message.
-func filterOf(selection QueueSelection) (filter store.QueueFilter, err error) {
-	filter.Held = selection.Held
+// filterOf is the filter for everything of a selection but its messages.
+func (a *Admin) filterOf(selection QueueSelection) (filter store.QueueFilter, err error) {
+	filter.Held, filter.Reply = selection.Held, strings.TrimSpace(selection.Reply)
+	age, err := parseSpan(selection.OlderThan)
+	if err != nil {
+		return filter, err
+	}
+	if age > 0 {
+		filter.Before = a.Now().Add(-age)
+	}
 	if selection.Domain != "" {
 		if filter.Domain, err = parseDestination(selection.Domain); err != nil {
 			return filter, err

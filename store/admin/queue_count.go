@@ -12,7 +12,7 @@ const counted = 100_000
 // CountQueue returns how many recipients a selection means. Where it stops
 // counting exact is false, and there are n or more.
 func (a *Admin) CountQueue(ctx context.Context, selection QueueSelection) (n int64, exact bool, err error) {
-	if !selection.names() {
+	if selection.bare() {
 		n, err := a.countAll(ctx, selection)
 		return n, err == nil, err
 	}

@@ -50,7 +50,7 @@ func (a *Admin) pausedAlone(ctx context.Context, filter store.QueueFilter, pause
 	if filter.Domain != "" && !paused(pauses, filter.Domain) {
 		return "", errNotPaused
 	}
-	if filter.Domain != "" && filter.Message == 0 && filter.Sender == "" { // maybe a million items
+	if filter.Domain != "" && filter.Messages == nil && filter.Sender == "" && filter.Reply == "" && filter.Before.IsZero() { // maybe a million items
 		return filter.Domain, nil
 	}
 	err = a.eachStored(ctx, filter, func(item store.QueueItem) error {

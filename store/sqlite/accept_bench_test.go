@@ -96,7 +96,7 @@ func benchmarkOutbound(b *testing.B, s *Store, account store.AccountID, text []b
 	}
 }
 
-func benchmarkOne(b *testing.B, s *Store, account store.AccountID, text []byte) {
+func benchmarkOne(b testing.TB, s *Store, account store.AccountID, text []byte) {
 	id := s.NewMessageID()
 	err := s.Accept(context.Background(), store.Acceptance{
 		ID: id, At: s.now(), Body: bytes.NewReader(text), Size: int64(len(text)),
@@ -125,7 +125,8 @@ func BenchmarkEntries(b *testing.B) {
 	err = s.write(b.Context(), 0, func(tx *tx) error {
 		for _, query := range []string{
 			`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
-			INSERT INTO message SELECT m.id + i, at, sender, header_id, eight_bit, utf8, ret, envid, account, size, place, first_chunk, 0
+			INSERT INTO message (id, at, sender, header_id, eight_bit, utf8, ret, envid, account, size, place, first_chunk, chunks)
+			SELECT m.id + i, at, sender, header_id, eight_bit, utf8, ret, envid, account, size, place, first_chunk, 0
 			FROM n, message m`,
 			`INSERT INTO entry SELECT 1, id, randomblob(12), 'u@example.org', size FROM message WHERE chunks = 0`,
 		} {

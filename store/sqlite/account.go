@@ -149,8 +149,13 @@ func (s *Store) SetQuota(ctx context.Context, id store.AccountID, quota int64) e
 
 // RemoveAccount removes an account with its maildrop and its app passwords. What
 // it has in the queue stays there; if that was held because the account is
-// disabled, it is for the admin to release from now on.
+// disabled, it is for the admin to release from now on. A large maildrop is emptied
+// before, in several commits, and progress is told: if it fails on the way or ctx
+// ends, the account stays with what is left in it.
 func (s *Store) RemoveAccount(ctx context.Context, id store.AccountID) error {
+	if err := s.emptyMaildrop(ctx, id); err != nil {
+		return fmt.Errorf("remove account %d: %w", id, err)
+	}
 	if err := s.followStanding(ctx, id); err != nil { // what isn't marked as held would be sent
 		return fmt.Errorf("remove account %d: %w", id, err)
 	}

@@ -11,8 +11,9 @@ import (
 )
 
 // changeAtOnce bounds how many items one change of the queue changes: accepting
-// mail waits for each.
-const changeAtOnce = 2000
+// mail waits for each. With 500 a change of 100,000 takes as long as with 2,000, and
+// a session waits for its 250 a third of the time (BenchmarkChangeLongQueue).
+const changeAtOnce = 500
 
 // A queueChange is what the admin does to items.
 type queueChange struct {
@@ -53,25 +54,31 @@ func (s *Store) CancelQueue(ctx context.Context, f store.QueueFilter) (int64, er
 
 // changeQueue changes the items that a filter selects at the moment, its Limit
 // aside, and writes an event for each of them. It takes several commits if they
-// are many, and returns how many are changed, even if it fails on the way. Whoever
-// has claimed an item asks Withdrawn before sending it.
+// are many, tells its progress, and returns how many are changed, even if it fails on
+// the way or ctx ends. Whoever has claimed an item asks Withdrawn before sending it.
 func (s *Store) changeQueue(ctx context.Context, f store.QueueFilter, c queueChange) (total int64, err error) {
 	ids, err := s.selectItems(ctx, f)
 	if err != nil {
 		return 0, fmt.Errorf("change queue: %w", err)
 	}
+	done, all := int64(0), int64(len(ids))
 	for part := range slices.Chunk(ids, changeAtOnce) {
+		store.TellProgress(ctx, done, all)
 		n, err := s.changeItems(ctx, part, c)
-		if err != nil {
+		if err == nil {
+			total, done = total+n, done+int64(len(part))
+			err = ctx.Err()
+		}
+		if err != nil && done < all {
 			return total, fmt.Errorf("change queue: %w", err)
 		}
-		total += n
 	}
+	store.TellProgress(ctx, done, all)
 	return total, nil
 }
 
 // selectItems returns the ids of the items that a filter selects. What it asks of
-// them never changes, but for whether they are held.
+// them never changes, but for whether they are held and what their last reply is.
 func (s *Store) selectItems(ctx context.Context, f store.QueueFilter) ([]store.QueueID, error) {
 	where, args := queueWhere(f)
 	rows, err := s.reader().QueryContext(ctx, `SELECT q.id FROM queue q WHERE `+where+` ORDER BY q.id`, args...)
@@ -154,6 +161,10 @@ func queueWhere(f store.QueueFilter) (where string, args []any) {
 	if f.Message != 0 {
 		add("q.message = ?", f.Message)
 	}
+	if f.Messages != nil {
+		ids, _ := json.Marshal(idList(f.Messages)) // numbers don't fail
+		add("q.message IN (SELECT value FROM json_each(?))", string(ids))
+	}
 	if f.Domain != "" {
 		add(atDomain, f.Domain, f.After, f.Domain, f.After)
 	}
@@ -165,6 +176,12 @@ func queueWhere(f store.QueueFilter) (where string, args []any) {
 	}
 	if f.Held {
 		add(isHeld)
+	}
+	if !f.Before.IsZero() {
+		add("q.created < ?", micros(f.Before))
+	}
+	if f.Reply != "" {
+		add("instr(lower(q.last_reply), ?)", strings.ToLower(f.Reply))
 	}
 	return strings.Join(conditions, " AND "), args
 }
