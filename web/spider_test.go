@@ -86,6 +86,9 @@ func (p *spider) crawl(paths ...string) {
 		if a.code != http.StatusOK && from[path] != "" {
 			p.t.Errorf("a link on %s leads to %s, which is answered %d", from[path], path, a.code)
 		}
+		if a.code == http.StatusOK {
+			p.orderly(path, page)
+		}
 		for _, link := range p.read(path, page) {
 			if from[link] == "" {
 				from[link] = path
@@ -160,6 +163,58 @@ func faultOf(n *html.Node) string {
 		}
 	}
 	return ""
+}
+
+// orderly fails the test unless a page can be found one's way about: it has a title,
+// one heading of the first level and no level left out below, each field has a name,
+// each table says what its columns are, and each name of a place is used once.
+func (p *spider) orderly(what string, page *html.Node) {
+	p.t.Helper()
+	level, first := 0, 0
+	ids, labelled := make(map[string]int), make(map[string]bool)
+	var fields []*html.Node
+	for n := range page.Descendants() {
+		if n.Type != html.ElementNode {
+			continue
+		}
+		if id := attribute(n, "id"); id != "" {
+			ids[id]++
+		}
+		switch n.Data {
+		case "h1", "h2", "h3", "h4", "h5", "h6":
+			now := int(n.Data[1] - '0')
+			if now > level+1 {
+				p.t.Errorf("%s: a heading of level %d follows one of level %d", what, now, level)
+			}
+			level = now
+			if now == 1 {
+				first++
+			}
+		case "label":
+			labelled[attribute(n, "for")] = true
+		case "input", "select", "textarea":
+			if kind := attribute(n, "type"); kind != "hidden" && kind != "radio" && kind != "checkbox" && attribute(n, "aria-label") == "" {
+				fields = append(fields, n)
+			}
+		case "th":
+			if attribute(n, "scope") == "" {
+				p.t.Errorf("%s: a table's header doesn't say what it is of", what)
+			}
+		}
+	}
+	if first != 1 {
+		p.t.Errorf("%s has %d headings of the first level", what, first)
+	}
+	for _, f := range fields {
+		if !labelled[attribute(f, "id")] {
+			p.t.Errorf("%s: the field %q has no label", what, attribute(f, "name"))
+		}
+	}
+	for id, n := range ids {
+		if n > 1 {
+			p.t.Errorf("%s: %d elements have the id %q", what, n, id)
+		}
+	}
 }
 
 func attribute(n *html.Node, name string) string {
