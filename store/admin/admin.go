@@ -152,5 +152,6 @@ type Admin struct {
 
 	works     works
 	keyMaking sync.Mutex // held while DKIM keys are made or replaced
+	undoes    sync.Mutex // held while an entry of the journal is taken back
 	looks     dnsLooks
 }

@@ -56,9 +56,9 @@ func valuesOf(v any) string {
 
 type undoneKey struct{}
 
-// undoing returns a context for the operation that takes an entry back: its own
+// taking returns a context for the operation that takes an entry back: its own
 // entry says so.
-func undoing(ctx context.Context, id store.ChangeID) context.Context {
+func taking(ctx context.Context, id store.ChangeID) context.Context {
 	return context.WithValue(ctx, undoneKey{}, id)
 }
 

@@ -357,6 +357,15 @@ func (f *fixture) changes(message, file string) []noted {
 			},
 		},
 		{
+			"Undo", "list.remove", "spam.example", "block", "",
+			func(ctx context.Context) error {
+				added := f.journal()
+				i := slices.IndexFunc(added, func(c store.Change) bool { return c.Subject == "spam.example" })
+				return dropped(f.Undo(ctx, added[i].ID))
+			},
+			func(ctx context.Context) error { return dropped(f.Undo(ctx, 1<<40)) },
+		},
+		{
 			"Backup", "backup.take", file, "", "",
 			func(ctx context.Context) error { return f.Backup(ctx, file, nil) },
 			func(ctx context.Context) error { return f.Backup(ctx, file, nil) },
@@ -378,6 +387,7 @@ func TestEveryChangeIsInTheJournal(t *testing.T) {
 	f := newFixture(t)
 	f.fill()
 	f.must(dropped(f.AddDomain(t.Context(), admin.AddDomain{Name: "held.example", Backup: true})))
+	f.must(dropped(f.AddAccess(t.Context(), admin.AddAccess{Action: "block", What: "spam.example"})))
 	message := f.accept("alice@example.org", 100, nil, "x@elsewhere.example", "y@elsewhere.example", "z@other.example")
 	ctx := admin.WithActor(t.Context(), anna)
 	for _, change := range f.changes(message.String(), filepath.Join(t.TempDir(), "backup")) {
