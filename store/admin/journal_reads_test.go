@@ -42,6 +42,7 @@ var readers = []string{
 	"RecentTrails",
 	"Routes",
 	"STSPolicy",
+	"SendAnswers", // as SendNotices
 	"SendNotices", // what it writes is mail
 	"SearchTrace",
 	"ShowQueue",
