@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"errors"
+	"html"
 	"io"
 	"log/slog"
 	"mime/multipart"
@@ -10,12 +11,14 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"postroom/store"
 	"postroom/store/admin"
 	"postroom/store/auth"
 	"postroom/store/sqlite"
@@ -41,11 +44,20 @@ const (
 	bossPassword = "correct horse battery"
 )
 
+// siteBegan is when the clock of a site begins.
+var siteBegan = time.Date(2026, 11, 20, 9, 30, 0, 0, time.UTC)
+
 // newSite opens a store with the domain example.org and the administrator boss.
 func newSite(t testing.TB) *site {
 	t.Helper()
-	s := &site{t: t, dir: t.TempDir(), log: new(lockedBuffer)}
-	s.set(time.Date(2026, 11, 20, 9, 30, 0, 0, time.UTC))
+	return newSiteIn(t, t.TempDir())
+}
+
+// newSiteIn does so in a folder that may have a database already.
+func newSiteIn(t testing.TB, dir string) *site {
+	t.Helper()
+	s := &site{t: t, dir: dir, log: new(lockedBuffer)}
+	s.set(siteBegan)
 	log := slog.New(slog.NewTextHandler(s.log, nil))
 	var err error
 	if s.store, err = sqlite.Open(t.Context(), sqlite.Options{Dir: s.dir, Now: s.now, Log: log}); err != nil {
@@ -67,7 +79,9 @@ func newSite(t testing.TB) *site {
 		Admin: s.admin, Auth: authenticator, Accounts: s.store, Sessions: s.store.WebSessions(),
 		Hostname: "mail.example.org", Version: "0.1", Log: log, Now: s.now,
 	}
-	s.domain("example.org")
+	if _, err := s.admin.AddDomain(t.Context(), admin.AddDomain{Name: "example.org"}); !errors.Is(err, store.ErrConflict) {
+		s.must(err)
+	}
 	s.account(admin.NewAccount{Address: boss, Password: bossPassword, Name: "The postmaster", Admin: true})
 	s.http = httptest.NewServer(s.server.Handler())
 	t.Cleanup(s.http.Close)
@@ -253,3 +267,15 @@ func wantAll(t *testing.T, text string, parts ...string) {
 		}
 	}
 }
+
+// link returns where the link with a text leads.
+func (a answer) link(text string) string {
+	for _, link := range anchors.FindAllStringSubmatch(a.body, -1) {
+		if link[2] == text {
+			return html.UnescapeString(link[1])
+		}
+	}
+	return ""
+}
+
+var anchors = regexp.MustCompile(`<a href="([^"]*)"[^>]*>([^<]*)</a>`)

@@ -31,6 +31,7 @@ type Store interface {
 
 	AddAccount(ctx context.Context, a store.Account) (store.Account, error)
 	Accounts(ctx context.Context) ([]store.Account, error)
+	Account(ctx context.Context, id store.AccountID) (store.Account, error)
 	AccountByAddress(ctx context.Context, address mail.Address) (store.Account, error)
 	SetSecret(ctx context.Context, id store.AccountID, secret store.Secret) error
 	ChangeAccount(ctx context.Context, id store.AccountID, change store.AccountChange) (before store.Account, err error)
@@ -81,6 +82,7 @@ type Store interface {
 	ReturnQueue(ctx context.Context, filter store.QueueFilter) (int64, error)
 
 	Health(ctx context.Context) ([]store.Health, error)
+	FailingHealth(ctx context.Context) ([]store.Health, error)
 	QueuedByDomain(ctx context.Context) ([]store.DestinationQueue, error)
 	QueuedByLane(ctx context.Context) ([]store.LaneQueue, error)
 	PauseDomain(ctx context.Context, domain string) error

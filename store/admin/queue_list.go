@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -47,7 +48,12 @@ func (a *Admin) EachQueueItem(ctx context.Context, selection QueueSelection, eac
 	}
 	for _, filter := range filters {
 		filter.After = selection.After
-		err := a.eachStored(ctx, filter, func(item store.QueueItem) error { return each(known.item(item)) })
+		err := a.eachStored(ctx, filter, func(item store.QueueItem) error {
+			if err := known.submitter(ctx, item.Account); err != nil {
+				return err
+			}
+			return each(known.item(item))
+		})
 		if err != nil {
 			return err
 		}
@@ -91,14 +97,15 @@ func (a *Admin) eachStored(ctx context.Context, filter store.QueueFilter, each f
 
 // A knowledge is what an item is shown with besides what is kept of it.
 type knowledge struct {
-	leads    func(store.Lane) string // to the destination
-	health   map[string]store.Health
-	accounts map[store.AccountID]string
+	store    Store
+	leads    func(store.Lane) string    // to the destination
+	health   map[string]store.Health    // of those that fail
+	accounts map[store.AccountID]string // of those that were met
 }
 
 func (a *Admin) whatIsKnown(ctx context.Context) (knowledge, error) {
-	k := knowledge{health: make(map[string]store.Health), accounts: make(map[store.AccountID]string)}
-	health, err := a.Store.Health(ctx)
+	k := knowledge{store: a.Store, health: make(map[string]store.Health), accounts: make(map[store.AccountID]string)}
+	health, err := a.Store.FailingHealth(ctx)
 	if err != nil {
 		return k, fmt.Errorf("read health of destinations: %w", err)
 	}
@@ -110,14 +117,20 @@ func (a *Admin) whatIsKnown(ctx context.Context) (knowledge, error) {
 	for _, h := range health {
 		k.health[h.Destination] = h
 	}
-	accounts, err := a.Store.Accounts(ctx)
-	if err != nil {
-		return k, err
-	}
-	for _, account := range accounts {
-		k.accounts[account.ID] = account.Address.String()
-	}
 	return k, nil
+}
+
+// submitter looks up who submitted an item, if it hasn't been done for another.
+func (k knowledge) submitter(ctx context.Context, id store.AccountID) error {
+	if _, known := k.accounts[id]; known || id == 0 {
+		return nil
+	}
+	account, err := k.store.Account(ctx, id)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("look up a submitter: %w", err)
+	}
+	k.accounts[id] = account.Address.String()
+	return nil
 }
 
 func (k knowledge) item(item store.QueueItem) QueueItem {

@@ -8,11 +8,18 @@ import (
 )
 
 // Health returns what is known of each destination, by their keys.
-func (s *Store) Health(context.Context) ([]store.Health, error) {
+func (s *Store) Health(context.Context) ([]store.Health, error) { return s.health(0) }
+
+// FailingHealth returns what is known of the destinations at which nobody could be
+// reached the last time, by their keys.
+func (s *Store) FailingHealth(context.Context) ([]store.Health, error) { return s.health(1) }
+
+func (s *Store) health(failures int) ([]store.Health, error) {
 	rows, err := s.query(`
 		SELECT key, host, failures, last_success, last_failure, next_try, reply
 		FROM destination
-		ORDER BY key`)
+		WHERE failures >= ?
+		ORDER BY key`, failures)
 	if err != nil {
 		return nil, fmt.Errorf("list destinations: %w", err)
 	}

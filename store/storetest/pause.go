@@ -95,7 +95,12 @@ func keepsHealth(t *testing.T, f *fixture) {
 	well := store.Health{Destination: "a.example", LastSuccess: f.now}
 	f.must(f.Settle(t.Context(), store.Settlement{At: f.now, Health: []store.Health{well}}))
 	f.reopen()
-	list, err := f.Health(t.Context())
+	list, err := f.FailingHealth(t.Context())
+	f.must(err)
+	if len(list) != 1 || !sameHealth(list[0], sick) {
+		t.Errorf("failing are %+v", list)
+	}
+	list, err = f.Health(t.Context())
 	f.must(err)
 	if len(list) != 2 || !sameHealth(list[0], well) || !sameHealth(list[1], sick) {
 		t.Errorf("health is %+v, want %+v and %+v", list, well, sick)

@@ -53,6 +53,7 @@ type Store interface {
 	PauseDomain(ctx context.Context, domain string) error
 	ResumeDomain(ctx context.Context, domain string) error
 	Health(ctx context.Context) ([]store.Health, error)
+	FailingHealth(ctx context.Context) ([]store.Health, error)
 	Counts(ctx context.Context) (store.Counts, error)
 	Collected(c store.Collection)
 	Refused(r store.Refusal)
