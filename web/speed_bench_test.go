@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"postroom/store/sqlite"
 )
 
@@ -24,40 +26,63 @@ const (
 func BenchmarkEveryPage(b *testing.B) {
 	s := newLargeSite(b)
 	s.exemplary()
-	paths := []string{
+	type page struct {
+		path string
+		by   *browser
+	}
+	chief, stranger := s.signedIn(), s.browser()
+	var pages []page
+	for _, path := range []string{
 		"/?over=hour", "/?over=month",
 		"/messages?q=user7@example.org", "/messages?q=user7@example.org+bounced", "/messages?outcome=bounced&since=2026-10-01&until=2026-10-02",
 		"/messages?ip=192.0.2.0/24", "/messages?ip=192.0.2.7&outcome=sent", "/messages?host=elsewhere.example&outcome=refused", "/messages?outcome=waiting", "/messages?outcome=held",
 		"/messages?host=mx1.d7.example&since=monday", "/messages?outcome=waiting&q=user7@example.org", "/messages?outcome=waiting&ip=192.0.2.0/24&host=d7.example",
 		"/queue?domain=big.example", "/queue?sender=user7@example.org", "/queue?held=yes", "/queue/return?scope=all",
 		"/destinations?q=failing", "/accounts?sort=full", "/accounts?q=user77", "/accounts?page=100", "/aliases?page=50", accountURL("user7@example.org"),
+	} {
+		pages = append(pages, page{path, chief})
 	}
 	for _, r := range newPages(s.server).routes() {
-		if r.method == http.MethodGet {
-			paths = append(paths, r.example(s))
+		switch {
+		case r.method != http.MethodGet:
+		case r.needs.who() == needNobody:
+			pages = append(pages, page{r.example(s), stranger})
+		default:
+			pages = append(pages, page{r.example(s), chief})
 		}
 	}
-	admin := s.signedIn()
-	older := admin.get("/messages").link("Older")
-	paths = append(paths, older, admin.get(older).link("Newer"))
-	for _, path := range paths {
-		b.Run(path, func(b *testing.B) {
-			b.ReportAllocs()
+	older := chief.get("/messages").link("Older")
+	pages = append(pages, page{older, chief}, page{chief.get(older).link("Newer"), chief})
+	for _, p := range pages {
+		b.Run(p.path, func(b *testing.B) {
 			var took []time.Duration
 			for b.Loop() {
-				began := time.Now()
-				a := admin.get(path)
-				took = append(took, time.Since(began))
+				began, cpu := time.Now(), processorTime(b)
+				a := p.by.get(p.path)
+				// The lesser, because others may keep the machine busy.
+				took = append(took, min(time.Since(began), processorTime(b)-cpu))
 				if a.code != http.StatusOK || len(a.body) > mostHTML {
 					b.Fatalf("answered %d with %d octets", a.code, len(a.body))
 				}
 			}
 			slices.Sort(took)
-			if median := took[len(took)/2]; median > mostServerTime {
+			median := took[len(took)/2]
+			b.ReportMetric(float64(median.Microseconds())/1000, "ms/page")
+			if median > mostServerTime {
 				b.Errorf("takes %v, more than %v", median, mostServerTime)
 			}
 		})
 	}
+}
+
+// processorTime is how long the processor has worked for this process.
+func processorTime(b *testing.B) time.Duration {
+	b.Helper()
+	var usage unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // newLargeSite fills a database through its tables, which takes seconds where mail
