@@ -44,7 +44,7 @@ func (p *pages) protect(next http.Handler) http.Handler {
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, limit)
-		if cross.Check(r) != nil || v.anonymous() {
+		if cross.Check(r) != nil || v.strayed() {
 			p.fail(v, errCrossOrigin)
 			return
 		}
@@ -52,20 +52,18 @@ func (p *pages) protect(next http.Handler) http.Handler {
 	})
 }
 
-// anonymous reports whether nothing says which site the request of somebody who has
-// signed in came from. Browsers that send neither Sec-Fetch-Site nor Origin are so old
-// that they don't know SameSite either, and would send our cookie along with another
-// site's form: then the page that sent it has to be ours. What brings no cookie can't
-// do more than anybody.
-func (v *visit) anonymous() bool {
+// strayed reports whether a request that says nowhere else which site it came from
+// names a page that isn't ours. Browsers that send neither Sec-Fetch-Site nor Origin
+// are so old that they don't know SameSite either, and would send our cookie along
+// with another site's form. Programs that are no browsers say nothing at all: they
+// send the cookie on purpose.
+func (v *visit) strayed() bool {
 	safe := v.r.Method == http.MethodGet || v.r.Method == http.MethodHead || v.r.Method == http.MethodOptions
-	if safe || v.r.Header.Get("Sec-Fetch-Site") != "" || v.r.Header.Get("Origin") != "" {
+	referer := v.r.Header.Get("Referer")
+	if safe || referer == "" || v.r.Header.Get("Sec-Fetch-Site") != "" || v.r.Header.Get("Origin") != "" {
 		return false
 	}
-	if _, err := v.r.Cookie(v.cookieName()); err != nil {
-		return false
-	}
-	from, err := url.Parse(v.r.Header.Get("Referer"))
+	from, err := url.Parse(referer)
 	return err != nil || from.Host != v.r.Host
 }
 

@@ -49,7 +49,7 @@ func TestNoSiteSendsOurForms(t *testing.T) {
 		{"from another origin", "Origin", "https://evil.example", false},
 		{"from a page that has no origin", "Origin", "null", false},
 		{"from a name that begins like ours", "Origin", "http://" + ours + ".evil.example", false},
-		{"by a browser that says nothing", "", "", false},
+		{"by a program, which says nothing", "", "", true},
 		{"by an old browser from another page", "Referer", "https://evil.example/" + ours, false},
 		{"by an old browser from no page", "Referer", "about:blank", false},
 		{"by an old browser from our page", "Referer", s.http.URL + "/domains", true},
