@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"postroom/store/admin"
+	"postroom/web/phrase"
 )
 
 // A listsPage holds the admin's own lists, and who is kept from logging in.
@@ -112,12 +113,12 @@ func (p *pages) addAccess(v *visit) error {
 
 // addedAccess says what an entry does from now on.
 func addedAccess(e admin.AccessEntry) string {
-	text := fmt.Sprintf("Mail from %s is refused from now on.", e.What)
+	text := fmt.Sprintf(phrase.MailRefused, e.What)
 	if e.Action == "allow" {
-		text = fmt.Sprintf("Mail from %s is taken from now on, whatever the checks say.", e.What)
+		text = fmt.Sprintf(phrase.MailTaken, e.What)
 	}
 	if e.Replaced != "" && e.Replaced != e.Action {
-		text += fmt.Sprintf(" It was %s before.", accessWord(e.Replaced))
+		text += fmt.Sprintf(phrase.WasBefore, accessWord(e.Replaced))
 	}
 	return text
 }
@@ -136,11 +137,11 @@ func accessLoss(e admin.AccessEntry) confirmPage {
 	page := confirmPage{
 		Title: "Block " + e.What + " no more?", Back: "/lists", BackText: "Block and allow",
 		Action: "/lists/remove", Button: "Remove the entry", Hidden: []hiddenField{{"action", e.Action}, {"what", e.What}},
-		Lost: []string{"Mail from there is taken again, unless another entry or a check objects."},
+		Lost: []string{phrase.UnblockingTakes},
 	}
 	if e.Action == "allow" {
 		page.Title = "Allow " + e.What + " no more?"
-		page.Lost = []string{"Mail from there is judged by the checks again, like everybody’s."}
+		page.Lost = []string{phrase.UnallowingJudges}
 	}
 	if e.Note != "" {
 		page.Lost = append(page.Lost, "Its note: “"+e.Note+"”")
@@ -156,5 +157,5 @@ func (p *pages) removeAccess(v *visit) error {
 	if err := p.Admin.RemoveAccess(v.r.Context(), request); err != nil {
 		return err
 	}
-	return v.done("/lists", fmt.Sprintf("%s is not %s any more.", request.What, accessWord(request.Action)))
+	return v.done("/lists", fmt.Sprintf(phrase.NotAnyMore, request.What, accessWord(request.Action)))
 }

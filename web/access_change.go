@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"postroom/store/admin"
+	"postroom/web/phrase"
 )
 
 // accessEntry finds an entry by what its row's links name.
@@ -42,7 +43,7 @@ func (p *pages) accessChange(e admin.AccessEntry, note, expires string) changePa
 		choices = slices.Delete(choices, 1, 2) // the same once more
 	}
 	return changePage{
-		Title: fmt.Sprintf("Mail from %s is %s", e.What, accessWord(e.Action)), Back: "/lists", BackText: "Block and allow", Action: "/lists/change",
+		Title: fmt.Sprintf(phrase.EntryTitle, e.What, accessWord(e.Action)), Back: "/lists", BackText: "Block and allow", Action: "/lists/change",
 		Hidden: []hiddenField{{"action", e.Action}, {"what", e.What}},
 		Fields: []formField{
 			{Name: "expires", Label: "How long", Hint: "from now on", Choices: choices},
@@ -71,5 +72,5 @@ func (p *pages) changeAccess(v *visit) error {
 	case err != nil:
 		return err
 	}
-	return v.done("/lists", fmt.Sprintf("The entry about %s was changed.", e.What))
+	return v.done("/lists", fmt.Sprintf(phrase.EntryChanged, e.What))
 }

@@ -9,6 +9,7 @@ import (
 
 	"postroom/store"
 	"postroom/store/admin"
+	"postroom/web/phrase"
 )
 
 // A senderPage offers to block or allow who sent a message: as an address, a
@@ -61,13 +62,13 @@ func sendersOf(t store.Trail, action string) []senderChoice {
 	if at := strings.LastIndexByte(t.From, '@'); at > 0 {
 		domain := t.From[at+1:]
 		choices = append(choices,
-			senderChoice{What: t.From, Text: "This address alone."},
-			senderChoice{What: domain, Text: fmt.Sprintf("Everybody at %s and at all domains below it.", domain)})
+			senderChoice{What: t.From, Text: phrase.AddressAlone},
+			senderChoice{What: domain, Text: fmt.Sprintf(phrase.DomainAndBelow, domain)})
 	}
 	if ip, err := netip.ParseAddr(from.Client); err == nil {
-		text := "The server that the message came from, whoever writes by way of it."
+		text := phrase.ServerItself
 		if from.Helo != "" {
-			text = fmt.Sprintf("The server that the message came from (it calls itself %s), whoever writes by way of it.", from.Helo)
+			text = fmt.Sprintf(phrase.ServerNamed, from.Helo)
 		}
 		choices = append(choices, senderChoice{What: ip.Unmap().String(), Text: text})
 	}
@@ -103,13 +104,13 @@ func senderLinks(t store.Trail) []link {
 	}
 	page := messageURL(t.ID.String()) + "/sender?action="
 	check := url.Values{"ip": {e.Client}, "helo": {e.Helo}, "from": {t.From}}
-	again := link{Text: "Check such a mail again", URL: "/check?" + check.Encode()}
+	again := link{Text: phrase.CheckAgain, URL: "/check?" + check.Encode()}
 	if len(sendersOf(t, "block")) == 0 { // neither an address nor a server to name
 		return []link{again}
 	}
 	return []link{
-		{Text: "Block the sender …", URL: page + "block"},
-		{Text: "Allow the sender …", URL: page + "allow"},
+		{Text: phrase.BlockSender, URL: page + "block"},
+		{Text: phrase.AllowSender, URL: page + "allow"},
 		again,
 	}
 }

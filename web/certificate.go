@@ -69,11 +69,11 @@ func certificateRowOf(c admin.Certificate, now time.Time) certificateRow {
 func (r certificateRow) Short() string {
 	switch r.Source {
 	case admin.CertificateACME:
-		return "Renewed by itself."
+		return phrase.RenewedByItself
 	case admin.CertificateFile:
-		return "From a file: renew it there."
+		return phrase.RenewedInFile
 	case admin.CertificateSelfSigned:
-		return "Self-signed: mail programs warn of it."
+		return phrase.SelfSignedWarns
 	}
 	return ""
 }
@@ -102,14 +102,14 @@ func timeLeft(c admin.Certificate) (left, tone string) {
 func renewal(c admin.Certificate) string {
 	switch c.Source {
 	case admin.CertificateACME:
-		return "It is renewed by itself (ACME)."
+		return phrase.ItIsRenewed
 	case admin.CertificateFile:
-		return fmt.Sprintf("It comes from the file %s. A new one there is taken up by itself.", c.File)
+		return fmt.Sprintf(phrase.ItIsOfFile, c.File)
 	case admin.CertificateSelfSigned:
 		if c.Error != "" {
-			return "It is self-signed, and stands in until there is a better one."
+			return phrase.ItStandsIn
 		}
-		return "It is self-signed, and renewed by itself. Mail programs warn of it: set tls.acme, or tls.cert and tls.key, for one that everybody trusts."
+		return phrase.ItIsSelfSigned
 	}
 	return ""
 }

@@ -10,6 +10,7 @@ import (
 
 	"postroom/store"
 	"postroom/store/admin"
+	"postroom/web/phrase"
 )
 
 // Bounds of what is to be checked, in octets: a message, and how much of it is
@@ -88,7 +89,7 @@ func (p *pages) check(v *visit) error {
 	return v.showForm("check", "Check a mail", &page, &page.Mistake, err)
 }
 
-var errNoChecks = &admin.Error{Kind: admin.Invalid, Text: "The checks don’t run here, so they can’t be asked. They do where the server was started with its services for mail."}
+var errNoChecks = &admin.Error{Kind: admin.Invalid, Text: phrase.NoChecksHere}
 
 // checkRequest reads the form; a file that was chosen counts before what was typed.
 func (v *visit) checkRequest() (admin.CheckRequest, error) {
@@ -143,13 +144,13 @@ func checkResultOf(report admin.CheckReport, q question) *checkResult {
 func messageVerdict(r admin.CheckReport) (verdict, tone string) {
 	switch {
 	case r.Taken && r.Spam:
-		return "It would be taken, and marked as spam (X-Spam: yes).", "warn"
+		return phrase.WouldBeMarked, "warn"
 	case r.Taken:
-		return "It would be taken.", "good"
+		return phrase.WouldBeTaken, "good"
 	case strings.HasPrefix(r.Reply, "4"):
-		return "It would be put off: its server would have to try again later.", "warn"
+		return phrase.WouldBePutOff, "warn"
 	}
-	return "It would be refused.", "bad"
+	return phrase.WouldBeRefused, "bad"
 }
 
 // partVerdict says what one check alone thinks.
@@ -157,9 +158,9 @@ func partVerdict(r admin.CheckReport) (verdict, tone string) {
 	unsure := func(c store.CheckResult) bool { return strings.HasSuffix(c.Result, "error") }
 	switch {
 	case r.Taken:
-		return "This check has nothing against it.", "good"
+		return phrase.CheckAgrees, "good"
 	case slices.ContainsFunc(r.Checks, unsure):
-		return "This check couldn’t tell.", "warn"
+		return phrase.CheckUnsure, "warn"
 	}
-	return "This check would object.", "bad"
+	return phrase.CheckObjects, "bad"
 }

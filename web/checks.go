@@ -1,6 +1,10 @@
 package web
 
-import "postroom/store"
+import (
+	"postroom/store"
+
+	"postroom/web/phrase"
+)
 
 // A checkRow is what one check of a mail found out, as pages show it.
 type checkRow struct {
@@ -13,15 +17,15 @@ type checkRow struct {
 
 // checkWords say what each check is called and what it is for.
 var checkWords = map[string]struct{ name, asks string }{
-	"list":             {"Your lists", "Have you blocked or allowed the sender?"},
-	"rate":             {"Rate", "Does the client send more than anybody should?"},
-	"blocklist":        {"Blocklists", "Is the client’s address on a list of known offenders?"},
-	"domain_blocklist": {"Domain blocklists", "Is one of its domains on such a list?"},
-	"spf":              {"SPF", "May this client send for the domain of the envelope’s sender?"},
-	"dkim":             {"DKIM", "Is the message signed, and unchanged since?"},
-	"dmarc":            {"DMARC", "Does the domain that the reader sees in From stand behind it?"},
-	"own_domains":      {"Our own domains", "Does a stranger claim to write from one of our addresses?"},
-	"authentication":   {"Authentication", "Is the sender who it says?"},
+	"list":             {"Your lists", phrase.AsksLists},
+	"rate":             {"Rate", phrase.AsksRate},
+	"blocklist":        {"Blocklists", phrase.AsksBlocklists},
+	"domain_blocklist": {"Domain blocklists", phrase.AsksDomainBlocklists},
+	"spf":              {"SPF", phrase.AsksSPF},
+	"dkim":             {"DKIM", phrase.AsksDKIM},
+	"dmarc":            {"DMARC", phrase.AsksDMARC},
+	"own_domains":      {"Our own domains", phrase.AsksOwnDomains},
+	"authentication":   {"Authentication", phrase.AsksAuthentication},
 }
 
 // checkRowsOf makes readable what checks found out.

@@ -47,18 +47,18 @@ func (p *pages) confirmDKIM(v *visit) error {
 		return errNoPage
 	}
 	page := confirmPage{
-		Title: "Make new keys for " + name + "?", Back: domainURL(name), BackText: name, Keep: "Leave them",
+		Title: fmt.Sprintf(phrase.NewKeysTitle, name), Back: domainURL(name), BackText: name, Keep: "Leave them",
 		Action: domainURL(name) + "/dkim", Button: "Make new keys",
 		Lost: []string{
-			"The new keys sign once the DNS has their records, which the DNS page shows then. It is looked at every day, and whenever you look.",
-			"The old ones go on signing until then, and their records are needed for a week longer.",
+			phrase.NewKeysSignLater,
+			phrase.OldKeysSignUntil,
 		},
 	}
 	if v.r.URL.Query().Get("now") != "" {
-		page.Title, page.Button, page.Hidden = "Let the new keys of "+name+" sign now?", "Sign with them now", []hiddenField{{"now", "yes"}}
+		page.Title, page.Button, page.Hidden = fmt.Sprintf(phrase.NewKeysNowTitle, name), phrase.SignWithThem, []hiddenField{{"now", "yes"}}
 		page.Lost = []string{
-			"From now on mail is signed with the new keys, whatever the DNS has. While it lacks their records, other servers take the signatures for broken, and may refuse the mail.",
-			"Do it only if the records are there, or if the old keys may have been stolen.",
+			phrase.KeysWithoutRecords,
+			phrase.KeysOnlyIfThere,
 		}
 	}
 	return v.confirm(page)
@@ -71,9 +71,9 @@ func (p *pages) rotateDKIM(v *visit) error {
 	name := v.r.PathValue("name")
 	request := admin.RotateDKIM{Domain: name, Now: v.field("now") != ""}
 	keys, err := p.Admin.RotateDKIM(v.r.Context(), request)
-	notice := "The new keys are made. Put their records into the DNS: the DNS page has them."
+	notice := phrase.NewKeysMade
 	if request.Now || !slices.ContainsFunc(keys, func(k admin.DKIMKey) bool { return k.State == admin.DKIMNext }) {
-		notice = "Mail is signed with the new keys from now on."
+		notice = phrase.NewKeysSign
 	}
 	return v.told(domainURL(name), err, notice)
 }
@@ -97,16 +97,16 @@ func (p *pages) confirmDKIMKey(v *visit) error {
 // keyLoss says what the removal of a key changes.
 func keyLoss(k admin.DKIMKey) confirmPage {
 	page := confirmPage{
-		Title: fmt.Sprintf("Remove the key %s of %s?", k.Selector, k.Domain), Back: domainURL(k.Domain), BackText: k.Domain,
+		Title: fmt.Sprintf(phrase.RemoveKeyTitle, k.Selector, k.Domain), Back: domainURL(k.Domain), BackText: k.Domain,
 		Action: domainURL(k.Domain) + "/dkim/remove", Button: "Remove the key", Hidden: []hiddenField{{"selector", k.Selector}},
 	}
 	switch k.State {
 	case admin.DKIMRetired:
-		page.Lost = []string{"Mail that was signed with it and is still on its way will look as if its signature were broken once its record is gone from the DNS."}
+		page.Lost = []string{phrase.KeyMailOnItsWay}
 	case admin.DKIMNext:
-		page.Lost = []string{"It has not signed anything yet: nothing is lost but the record, if it is in the DNS already."}
+		page.Lost = []string{phrase.KeyNeverSigned}
 	default:
-		page.Lost = []string{"It signs mail at the moment. A key that is the last one to do so can’t be removed."}
+		page.Lost = []string{phrase.KeySigns}
 	}
 	return page
 }
@@ -117,5 +117,5 @@ func (p *pages) removeDKIMKey(v *visit) error {
 	}
 	name, selector := v.r.PathValue("name"), v.field("selector")
 	err := p.Admin.RemoveDKIMKey(v.r.Context(), admin.RemoveDKIMKey{Domain: name, Selector: selector})
-	return v.told(domainURL(name), err, fmt.Sprintf("The key %s is gone; its record may go from the DNS once no mail that it has signed is on its way.", selector))
+	return v.told(domainURL(name), err, fmt.Sprintf(phrase.KeyGone, selector))
 }

@@ -35,16 +35,16 @@ type dnsRecord struct {
 
 // dnsTitles name the purposes.
 var dnsTitles = map[zone.Purpose]string{
-	zone.MX:         "Mail comes here (MX)",
-	zone.Host:       "The server’s own name",
-	zone.SPF:        "Who may send for the domain (SPF)",
-	zone.DKIM:       "The keys of its signatures (DKIM)",
-	zone.DMARC:      "What to do with mail that isn’t from it (DMARC)",
-	zone.Reverse:    "The names of our addresses (PTR)",
-	zone.MTASTS:     "Mail comes encrypted only (MTA-STS)",
-	zone.TLSRPT:     "Reports about encryption (TLSRPT)",
-	zone.Autoconfig: "Mail programs set themselves up",
-	zone.Services:   "Mail programs find the servers (SRV)",
+	zone.MX:         phrase.RecordMX,
+	zone.Host:       phrase.RecordHost,
+	zone.SPF:        phrase.RecordSPF,
+	zone.DKIM:       phrase.RecordDKIM,
+	zone.DMARC:      phrase.RecordDMARC,
+	zone.Reverse:    phrase.RecordReverse,
+	zone.MTASTS:     phrase.RecordSTS,
+	zone.TLSRPT:     phrase.RecordTLSRPT,
+	zone.Autoconfig: phrase.RecordAutoconfig,
+	zone.Services:   phrase.RecordServices,
 }
 
 // showDNS asks the DNS, which may take some seconds.
@@ -136,15 +136,15 @@ func dnsVerdictOf(r zone.Report) dnsVerdict {
 	}
 	switch {
 	case r.NotAsked != "":
-		return dnsVerdict{Text: "The DNS wasn’t asked.", Tone: "info"}
+		return dnsVerdict{Text: phrase.DNSNotAsked, Tone: "info"}
 	case wrong > 0:
-		return dnsVerdict{Text: phrase.Plural(wrong, "required record is", "required records are") + " missing or wrong.", Tone: "bad"}
+		return dnsVerdict{Text: fmt.Sprintf(phrase.RecordsWrong, phrase.Plural(wrong, "required record is", "required records are")), Tone: "bad"}
 	case unknown > 0:
-		return dnsVerdict{Text: phrase.Plural(unknown, "record", "records") + " couldn’t be looked up. Look again in a while.", Tone: "warn"}
+		return dnsVerdict{Text: fmt.Sprintf(phrase.RecordsUnknown, phrase.Plural(unknown, "record", "records")), Tone: "warn"}
 	case better > 0:
-		return dnsVerdict{Text: fmt.Sprintf("All that is required is right; %s could be better.", phrase.Plural(better, "other record", "other records")), Tone: "good"}
+		return dnsVerdict{Text: fmt.Sprintf(phrase.RecordsCouldBeBetter, phrase.Plural(better, "other record", "other records")), Tone: "good"}
 	}
-	return dnsVerdict{Text: "All is right.", Tone: "good"}
+	return dnsVerdict{Text: phrase.RecordsRight, Tone: "good"}
 }
 
 // lastDNS tells without asking the DNS what was last heard of a domain's: by somebody

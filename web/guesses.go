@@ -51,5 +51,5 @@ func (p *pages) forgive(v *visit) error {
 	}
 	network := v.field("network")
 	_, err := p.Admin.ForgiveLogins(v.r.Context(), network)
-	return v.told("/lists", err, fmt.Sprintf("%s may log in again; what it guessed is forgotten.", network))
+	return v.told("/lists", err, fmt.Sprintf(phrase.MayLogInAgain, network))
 }

@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"postroom/store/admin"
+	"postroom/web/phrase"
 )
 
 type sourcesPage struct {
@@ -48,7 +49,7 @@ func (p *pages) addSource(v *visit) error {
 	case err != nil:
 		return err
 	}
-	return v.done("/sources", fmt.Sprintf("Mail from %s leaves from %s from now on.", everybodyOr(added.For), added.IP))
+	return v.done("/sources", fmt.Sprintf(phrase.LeavesFrom, everybodyOr(added.For), added.IP))
 }
 
 func everybodyOr(whose string) string {
@@ -70,11 +71,11 @@ func (p *pages) confirmSource(v *visit) error {
 // sourceLoss says what the removal of a source address changes.
 func sourceLoss(s admin.Source) confirmPage {
 	return confirmPage{
-		Title: fmt.Sprintf("Stop sending mail from %s by way of %s?", everybodyOr(s.For), s.IP), Back: "/sources", BackText: "Source addresses",
+		Title: fmt.Sprintf(phrase.StopLeavingTitle, everybodyOr(s.For), s.IP), Back: "/sources", BackText: "Source addresses",
 		Action: "/sources/remove", Button: "Remove the address", Hidden: []hiddenField{{"ip", s.IP}, {"for", s.For}},
 		Lost: []string{
-			"Such mail leaves from the other addresses of its pool, else from everybody’s pool, else from the address that this machine’s network chooses.",
-			"Other servers judge each address by what came from it: to them this mail comes from somebody new.",
+			phrase.LeavesFromOthers,
+			phrase.SomebodyNew,
 		},
 	}
 }
@@ -87,5 +88,5 @@ func (p *pages) removeSource(v *visit) error {
 	if err := p.Admin.RemoveSource(v.r.Context(), request); err != nil {
 		return err
 	}
-	return v.done("/sources", "The address was removed.")
+	return v.done("/sources", phrase.SourceRemoved)
 }
