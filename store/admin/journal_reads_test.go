@@ -17,6 +17,7 @@ var readers = []string{
 	"AllDNS",
 	"AllLimits",
 	"AppPasswords",
+	"BeginTwoFactor", // nothing asks for the key before ConfirmTwoFactor
 	"Certificates",
 	"CheckDKIM",
 	"CheckDMARC",
@@ -35,6 +36,7 @@ var readers = []string{
 	"JournalEntry",
 	"LastDNS",
 	"Limits",
+	"NewTOTPKey",
 	"LoginBlocks",
 	"MailServer",
 	"PlanUndo",
@@ -45,8 +47,10 @@ var readers = []string{
 	"SendAnswers", // as SendNotices
 	"SendNotices", // what it writes is mail
 	"SearchTrace",
+	"Sessions",
 	"ShowQueue",
 	"Sources",
 	"Trace",
 	"Trail",
+	"TwoFactor",
 }

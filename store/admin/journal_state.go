@@ -46,6 +46,19 @@ type (
 	passwordState struct {
 		Password string `json:"password"` // set, none, new
 	}
+	sessionState struct {
+		Began time.Time `json:"began"`
+		Agent string    `json:"agent"`
+	}
+	sessionsState struct {
+		Sessions int `json:"sessions"`
+	}
+	twoFactorState struct {
+		TwoFactor bool `json:"two_factor"`
+	}
+	recoveryState struct {
+		RecoveryCodes string `json:"recovery_codes"` // "7 left", "10 new"
+	}
 	appPasswordState struct {
 		Name string `json:"name"`
 	}

@@ -135,6 +135,42 @@ func (f *fixture) changes(message, file string) []noted {
 			func(ctx context.Context) error { return f.EnableAccount(ctx, "nobody@example.org") },
 		},
 		{
+			"EndSession", "session.end", "carol@example.org", `"agent":"Lynx"`, "",
+			func(ctx context.Context) error {
+				return f.EndSession(ctx, "carol@example.org", f.signIn("carol@example.org"))
+			},
+			func(ctx context.Context) error { return f.EndSession(ctx, "carol@example.org", 1) },
+		},
+		{
+			"EndSessions", "session.end-all", "carol@example.org", `{"sessions":2}`, "",
+			func(ctx context.Context) error {
+				f.signIn("carol@example.org")
+				f.signIn("carol@example.org")
+				return dropped(f.EndSessions(ctx, "carol@example.org", 0))
+			},
+			func(ctx context.Context) error { return dropped(f.EndSessions(ctx, "nobody@example.org", 0)) },
+		},
+		{
+			"ConfirmTwoFactor", "two-factor.on", "carol@example.org", "false", `{"two_factor":true}`,
+			func(ctx context.Context) error {
+				f.must(f.BeginTwoFactor(ctx, "carol@example.org"))
+				return dropped(f.ConfirmTwoFactor(ctx, "carol@example.org", f.code("carol@example.org"), 0))
+			},
+			func(ctx context.Context) error {
+				return dropped(f.ConfirmTwoFactor(ctx, "carol@example.org", f.code("carol@example.org"), 0))
+			},
+		},
+		{
+			"RenewRecoveryCodes", "two-factor.codes", "carol@example.org", `"10 left"`, `"10 new"`,
+			func(ctx context.Context) error { return dropped(f.RenewRecoveryCodes(ctx, "carol@example.org")) },
+			func(ctx context.Context) error { return dropped(f.RenewRecoveryCodes(ctx, "bob@example.org")) },
+		},
+		{
+			"TurnTwoFactorOff", "two-factor.off", "carol@example.org", "true", `{"two_factor":false}`,
+			func(ctx context.Context) error { return f.TurnTwoFactorOff(ctx, "carol@example.org") },
+			func(ctx context.Context) error { return f.TurnTwoFactorOff(ctx, "carol@example.org") },
+		},
+		{
 			"AddAppPassword", "app-password.add", "carol@example.org", "", `{"name":"laptop"}`,
 			func(ctx context.Context) error { return dropped(f.AddAppPassword(ctx, "carol@example.org", "laptop")) },
 			func(ctx context.Context) error { return dropped(f.AddAppPassword(ctx, "carol@example.org", "laptop")) },

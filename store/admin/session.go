@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"postroom/store"
@@ -70,17 +71,28 @@ func (a *Admin) Sessions(ctx context.Context, address string) ([]Session, error)
 	return list, nil
 }
 
+var errSessionOver = notFound("That session has ended already.")
+
 // EndSession signs an account out in one browser.
 func (a *Admin) EndSession(ctx context.Context, address string, id int64) error {
 	account, err := a.account(ctx, address)
 	if err != nil {
 		return err
 	}
-	err = a.Store.EndSession(ctx, account.ID, id)
-	if errors.Is(err, store.ErrNotFound) {
-		return notFound("That session has ended already.")
-	}
+	sessions, err := a.Store.SessionsOf(ctx, account.ID)
 	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(sessions, func(s store.WebSession) bool { return s.ID == id })
+	if i < 0 {
+		return errSessionOver
+	}
+	noted := a.noting(ctx, "session.end", account.Address.String(), sessionState{sessions[i].Began, sessions[i].Agent}, nil)
+	err = a.Store.EndSession(noted, account.ID, id)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return errSessionOver
+	case err != nil:
 		return fmt.Errorf("end a session of %s: %w", account.Address, err)
 	}
 	return nil
@@ -93,7 +105,16 @@ func (a *Admin) EndSessions(ctx context.Context, address string, but int64) (int
 	if err != nil {
 		return 0, err
 	}
-	n, err := a.Store.EndSessions(ctx, account.ID, but)
+	sessions, err := a.Store.SessionsOf(ctx, account.ID)
+	if err != nil {
+		return 0, err
+	}
+	others := slices.DeleteFunc(sessions, func(s store.WebSession) bool { return s.ID == but })
+	if len(others) == 0 {
+		return 0, nil
+	}
+	noted := a.noting(ctx, "session.end-all", account.Address.String(), sessionsState{len(others)}, nil)
+	n, err := a.Store.EndSessions(noted, account.ID, but)
 	if err != nil {
 		return 0, fmt.Errorf("end the sessions of %s: %w", account.Address, err)
 	}

@@ -100,7 +100,8 @@ func (a *Admin) ConfirmTwoFactor(ctx context.Context, address, code string, but 
 		return nil, invalid("That is not the code of this key at this time. Type the six digits that the app shows now; if they are never right, the clock of one of the two is wrong: it is %s UTC here.", a.Now().UTC().Format("15:04:05"))
 	}
 	recovery, hashes := auth.NewRecoveryCodes()
-	err = a.Store.TurnTwoFactorOn(ctx, account.ID, step, a.Now(), hashes, but)
+	noted := a.noting(ctx, "two-factor.on", account.Address.String(), twoFactorState{false}, twoFactorState{true})
+	err = a.Store.TurnTwoFactorOn(noted, account.ID, step, a.Now(), hashes, but)
 	if errors.Is(err, store.ErrConflict) {
 		return nil, conflict("The second factor of %s is on already.", account.Address)
 	}
@@ -117,7 +118,8 @@ func (a *Admin) TurnTwoFactorOff(ctx context.Context, address string) error {
 	if err != nil {
 		return err
 	}
-	err = a.Store.TurnTwoFactorOff(ctx, account.ID)
+	noted := a.noting(ctx, "two-factor.off", account.Address.String(), twoFactorState{true}, twoFactorState{false})
+	err = a.Store.TurnTwoFactorOff(noted, account.ID)
 	if errors.Is(err, store.ErrNotFound) {
 		return notFound(textTwoFactorOff, account.Address)
 	}
@@ -134,8 +136,14 @@ func (a *Admin) RenewRecoveryCodes(ctx context.Context, address string) ([]strin
 	if account.TwoFactor.IsZero() {
 		return nil, notFound(textTwoFactorOff, account.Address)
 	}
+	left, err := a.Store.RecoveryCodes(ctx, account.ID)
+	if err != nil {
+		return nil, err
+	}
 	codes, hashes := auth.NewRecoveryCodes()
-	if err := a.Store.SetRecoveryCodes(ctx, account.ID, hashes); err != nil {
+	was, is := recoveryState{fmt.Sprintf("%d left", left)}, recoveryState{fmt.Sprintf("%d new", len(codes))}
+	noted := a.noting(ctx, "two-factor.codes", account.Address.String(), was, is)
+	if err := a.Store.SetRecoveryCodes(noted, account.ID, hashes); err != nil {
 		return nil, fmt.Errorf("renew recovery codes: %w", err)
 	}
 	return codes, nil
