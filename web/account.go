@@ -17,6 +17,7 @@ type accountPage struct {
 	Aliases      []string
 	AppPasswords []admin.AppPassword
 	Limits       limitsCard
+	SignIn       signInCard
 	Form         accountForm // the change as it was typed
 	accountNews
 	Mistake string
@@ -46,6 +47,9 @@ func (p *pages) accountPage(v *visit, address string, news accountNews) error {
 		page.Form = *news.Change
 	}
 	if page.AppPasswords, err = p.Admin.AppPasswords(ctx, account.Address); err != nil {
+		return err
+	}
+	if page.SignIn, err = p.signInCard(v, account); err != nil {
 		return err
 	}
 	if page.Aliases, err = p.aliasesTo(v, account.Address); err != nil {

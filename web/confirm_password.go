@@ -16,6 +16,7 @@ type confirmPasswordPage struct {
 	Username string
 	Next     string // the page to go on to
 	Again    bool   // a form has been sent, and is to be sent again there
+	Code     bool   // the code of the second factor is asked for too
 	Mistake  string
 }
 
@@ -76,7 +77,7 @@ func (v *visit) hasPage(at string) bool {
 func (p *pages) showConfirmPassword(v *visit) error {
 	query := v.r.URL.Query()
 	return v.show("confirm_password", "Confirm that it’s you", confirmPasswordPage{
-		Username: v.user.Address.String(), Next: local(query.Get("next")), Again: query.Get("again") != "",
+		Username: v.user.Address.String(), Next: local(query.Get("next")), Again: query.Get("again") != "", Code: !v.user.TwoFactor.IsZero(),
 	})
 }
 
@@ -84,7 +85,9 @@ func (p *pages) confirmPassword(v *visit) error {
 	if err := v.form(); err != nil {
 		return err
 	}
-	page := confirmPasswordPage{Username: v.user.Address.String(), Next: local(v.field("next")), Again: v.field("again") != ""}
+	page := confirmPasswordPage{
+		Username: v.user.Address.String(), Next: local(v.field("next")), Again: v.field("again") != "", Code: !v.user.TwoFactor.IsZero(),
+	}
 	account, err := p.Auth.Login(v.r.Context(), auth.Attempt{
 		Login: page.Username, Password: v.field("password"), Client: v.client(), Protocol: "web", Web: true,
 	})
@@ -92,7 +95,12 @@ func (p *pages) confirmPassword(v *visit) error {
 		err = auth.ErrDenied
 	}
 	var code int
-	switch page.Mistake, code = refusedLogin(err, textWrongPassword); {
+	page.Mistake, code = refusedLogin(err, textWrongPassword)
+	if err == nil && page.Code {
+		err = v.secondStep(account)
+		page.Mistake, code = refusedCode(err)
+	}
+	switch {
 	case page.Mistake != "":
 		return v.showAs(code, "confirm_password", "Confirm that it’s you", page)
 	case err != nil:

@@ -41,7 +41,7 @@ func (s *site) doors() []door {
 	chief, stranger := s.signedIn(), s.browser()
 	var doors []door
 	for _, r := range newPages(s.server).routes() {
-		if r.method != http.MethodGet {
+		if r.method != http.MethodGet || r.path == "/login/code" { // there is no such page without a password
 			continue
 		}
 		d := door{nameOf(r.path), r.example(s), r.needs}
@@ -76,6 +76,10 @@ func (s *site) examples() map[string]string {
 	s.fill()
 	s.trust()
 	s.exemplary()
+	s.secondFactor("alice@example.org")
+	_, err := s.admin.AddAppPassword(s.t.Context(), boss, "Thunderbird on the laptop")
+	s.must(err)
+	s.note("alice@example.org", "pop3", "198.51.100.7", "Phone")
 	paths := map[string]string{"nothing-found": "/messages?q=nobody@nowhere.example", "no-page": "/nothing/here"}
 	for _, d := range s.doors() {
 		if d.needs.who() != needNobody {

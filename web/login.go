@@ -53,6 +53,12 @@ func (p *pages) signIn(v *visit) error {
 	case err != nil:
 		return err
 	}
+	if !account.TwoFactor.IsZero() {
+		if err := v.beginHalf(account); err != nil {
+			return err
+		}
+		return v.done(loginCodeURL(page.Next), "")
+	}
 	if err := v.begin(account); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import "postroom/store/admin"
 type mePage struct {
 	Account accountRow
 	Admin   string // the page on the account among the administrator's, empty for others
+	Logins  []loginRow
 }
 
 func (p *pages) showMe(v *visit) error {
@@ -13,7 +14,7 @@ func (p *pages) showMe(v *visit) error {
 	if err != nil {
 		return err
 	}
-	page := mePage{Account: rowOf(account)}
+	page := mePage{Account: rowOf(account), Logins: loginRows(account.LastLogin)}
 	if v.user.Admin {
 		page.Admin = accountURL(account.Address)
 	}

@@ -102,6 +102,13 @@ var sections = []navigation{
 var ownSections = []navigation{
 	{"Your account", []link{
 		{"Overview", "/me", "me"},
+		{"Limits", "/me/limits", "me/limits"},
+	}},
+	{"Signing in", []link{
+		{"Password", "/me/password", "me/password"},
+		{"App passwords", "/me/app-passwords", "me/app-passwords"},
+		{"Second factor", "/me/two-factor", "me/two-factor"},
+		{"Sessions", "/me/sessions", "me/sessions"},
 	}},
 }
 

@@ -35,6 +35,8 @@ func (p *pages) routes() []route {
 	return []route{
 		{"GET", "/login", needNobody, p.showLogin},
 		{"POST", "/login", needNobody, p.signIn},
+		{"GET", "/login/code", needNobody, p.showLoginCode},
+		{"POST", "/login/code", needNobody, p.signInCode},
 		{"POST", "/logout", needNobody, p.signOut},
 		{"GET", "/assets/{name}", needNobody, p.asset},
 		{"GET", "/favicon.ico", needNobody, p.favicon},
@@ -43,6 +45,16 @@ func (p *pages) routes() []route {
 		{"POST", "/confirm-password", needUser, p.confirmPassword},
 
 		{"GET", "/me", needUser, p.showMe},
+		{"GET", "/me/password", needUser | lately, p.showMyPassword},
+		{"POST", "/me/password", needUser | lately, p.setMyPassword},
+		{"GET", "/me/app-passwords", needUser | lately, p.showMyAppPasswords},
+		{"POST", "/me/app-passwords", needUser | lately, p.addMyAppPassword},
+		{"POST", "/me/app-passwords/remove", needUser | lately, p.removeMyAppPassword},
+		{"GET", "/me/two-factor", needUser | lately, p.showMyTwoFactor},
+		{"POST", "/me/two-factor", needUser | lately, p.changeMyTwoFactor},
+		{"GET", "/me/sessions", needUser, p.showMySessions},
+		{"POST", "/me/sessions", needUser, p.endMySessions},
+		{"GET", "/me/limits", needUser, p.showMyLimits},
 
 		{"GET", "/{$}", needAdmin, p.showOverview},
 
@@ -93,6 +105,8 @@ func (p *pages) routes() []route {
 		{"POST", "/accounts/{address}/password", needAdmin | lately, p.setPassword},
 		{"POST", "/accounts/{address}/app-passwords", needAdmin | lately, p.addAppPassword},
 		{"POST", "/accounts/{address}/app-passwords/remove", needAdmin | lately, p.removeAppPassword},
+		{"POST", "/accounts/{address}/two-factor", needAdmin | lately, p.dropTwoFactor},
+		{"POST", "/accounts/{address}/sessions", needAdmin, p.endAccountSessions},
 		{"POST", "/accounts/{address}/limits", needAdmin, p.setAccountLimits},
 		{"GET", "/accounts/{address}/remove", needAdmin | lately, p.confirmAccount},
 		{"POST", "/accounts/{address}/remove", needAdmin | lately, p.removeAccount},

@@ -30,6 +30,7 @@ const (
 const (
 	keyID      = "id"      // int64, random
 	keyAccount = "account" // int64
+	keyHalf    = "half"    // int64, the account whose password was right, but no code was given yet
 	keyBegan   = "began"   // int64, seconds since 1970
 	keyProof   = "proof"   // []byte, see proofOf
 	keySeen    = "seen"    // int64, seconds since 1970
@@ -54,6 +55,11 @@ func newSessions(sessions Sessions) *scs.SessionManager {
 func proofOf(a store.Account) []byte {
 	sum := sha256.Sum256([]byte("session\x00" + a.Secret.Hash))
 	return sum[:]
+}
+
+// proves reports whether the session was opened with the password that a has now.
+func (v *visit) proves(a store.Account) bool {
+	return subtle.ConstantTimeCompare(v.sessions.GetBytes(v.r.Context(), keyProof), proofOf(a)) == 1
 }
 
 // load finds the session of the request's cookie, or begins an empty one, which
@@ -89,8 +95,7 @@ func (v *visit) identify() error {
 	}
 	now := v.Now()
 	seen := time.Unix(v.sessions.GetInt64(ctx, keySeen), 0)
-	proven := subtle.ConstantTimeCompare(v.sessions.GetBytes(ctx, keyProof), proofOf(a)) == 1
-	if a.Disabled || !proven || now.Sub(seen) > sessionIdle {
+	if a.Disabled || !v.proves(a) || now.Sub(seen) > sessionIdle {
 		return v.forget()
 	}
 	if now.Sub(seen) > sessionTouch {
@@ -115,6 +120,7 @@ func (v *visit) begin(a store.Account) error {
 	}
 	ctx := v.r.Context()
 
+	v.sessions.Remove(ctx, keyHalf)
 	v.sessions.Put(ctx, keyAccount, int64(a.ID))
 	v.sessions.Put(ctx, keyProof, proofOf(a))
 	v.sessions.Put(ctx, keySeen, v.Now().Unix())

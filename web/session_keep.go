@@ -42,6 +42,9 @@ func (v *visit) commit() (token string, expiry time.Time, err error) {
 		Client:  v.client().String(),
 		Agent:   agent[:min(len(agent), maxAgent)],
 	}}
+	if v.sessions.GetInt64(ctx, keyHalf) != 0 {
+		k.Expires = now.Add(halfLasts)
+	}
 	if k.Account != 0 {
 		k.Seen = time.Unix(v.sessions.GetInt64(ctx, keySeen), 0)
 		k.Expires = k.Seen.Add(sessionIdle)

@@ -259,7 +259,7 @@ func (b *lockedBuffer) String() string {
 }
 
 // wantAll fails the test unless the text holds all the parts.
-func wantAll(t *testing.T, text string, parts ...string) {
+func wantAll(t testing.TB, text string, parts ...string) {
 	t.Helper()
 	for _, part := range parts {
 		if !strings.Contains(text, part) {

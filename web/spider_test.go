@@ -356,7 +356,7 @@ func TestEveryLinkLeadsSomewhere(t *testing.T) {
 // reachedOtherwise are the routes that visitors come to without a link or a form of
 // the pages that they see once they have signed in.
 var reachedOtherwise = map[string]bool{
-	"/login": true, "/confirm-password": true, "/assets/{name}": true, "/favicon.ico": true,
+	"/login": true, "/login/code": true, "/confirm-password": true, "/assets/{name}": true, "/favicon.ico": true,
 }
 
 func TestSpidersSeeFaults(t *testing.T) {

@@ -22,6 +22,9 @@ type accountCmd struct {
 	Enable      accountEnable  `cmd:"" group:"commands" help:"Let a disabled account log in and send again."`
 	Remove      accountRemove  `cmd:"" group:"commands" help:"Remove an account and all its mail."`
 	AppPassword appPasswordCmd `cmd:"" group:"commands" help:"Passwords for single mail programs."`
+
+	Sessions  accountSessions  `cmd:"" group:"commands" help:"List the browsers in which an account is signed in to the web page, or end them."`
+	TwoFactor accountTwoFactor `cmd:"" group:"commands" help:"Show whether the web page asks an account for a code too, or take that off."`
 }
 
 // A newPassword is how a command comes by a password.
@@ -144,6 +147,10 @@ func (c *accountShow) Run(ctx context.Context, s *shell) error {
 		t.row("Maildrop", plural(a.Messages, "message")+", "+humanSize(a.Used))
 		t.row("Quota", quotaText(a.Quota))
 		t.row("Since", a.Created.Local().Format(time.DateTime))
+		t.row("Second factor", twoFactorText(a.TwoFactor))
+		t.row("Last sent", loginText(a.LastLogin.Submission))
+		t.row("Last collected", loginText(a.LastLogin.POP3))
+		t.row("Last on the web", loginText(a.LastLogin.Web))
 		t.flush()
 	})
 }

@@ -61,6 +61,18 @@ func operations(a *admin.Admin, ready func() error) http.Handler {
 	handle(mux, "account/remove", func(ctx context.Context, r accountRequest) (admin.RemovedAccount, error) {
 		return a.RemoveAccount(ctx, r.Address)
 	})
+	handle(mux, "account/sessions", func(ctx context.Context, r accountRequest) ([]admin.Session, error) {
+		return a.Sessions(ctx, r.Address)
+	})
+	handle(mux, "account/end-sessions", func(ctx context.Context, r accountRequest) (int64, error) {
+		return a.EndSessions(ctx, r.Address, 0)
+	})
+	handle(mux, "account/two-factor", func(ctx context.Context, r accountRequest) (admin.TwoFactor, error) {
+		return a.TwoFactor(ctx, r.Address)
+	})
+	handle(mux, "account/two-factor-off", act(func(ctx context.Context, r accountRequest) error {
+		return a.TurnTwoFactorOff(ctx, r.Address)
+	}))
 	handle(mux, "app-password/add", func(ctx context.Context, r accountRequest) (string, error) {
 		return a.AddAppPassword(ctx, r.Address, r.Name)
 	})
