@@ -90,6 +90,8 @@ type Store interface {
 
 	Trails(ctx context.Context, query store.TrailQuery) (store.TrailPage, error)
 	Counts(ctx context.Context) (store.Counts, error)
+	Condition(ctx context.Context, q store.ConditionQuery) (store.Condition, error)
+	Traffic(ctx context.Context, bounds []time.Time) ([]store.Traffic, error)
 	Backup(ctx context.Context, file string, progress func(done, total int64)) error
 
 	SetAccess(ctx context.Context, e store.AccessEntry) (before store.AccessEntry, err error)

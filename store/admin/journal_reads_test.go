@@ -40,6 +40,7 @@ var readers = []string{
 	"LoginBlocks",
 	"MailServer",
 	"PlanUndo",
+	"Overview",
 	"Queue",
 	"RecentTrails",
 	"Routes",

@@ -48,6 +48,7 @@ func (s *Store) Backup(ctx context.Context, file string, progress func(done, tot
 		_ = os.Remove(part) // as likely as not it was never made
 		return fmt.Errorf("backup: %w", err)
 	}
+	s.report(ctx, "note a backup", s.noteBackup(ctx, file)) // it is made all the same
 	return nil
 }
 

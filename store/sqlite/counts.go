@@ -8,22 +8,6 @@ import (
 	"postroom/store"
 )
 
-// addTally counts n more of a kind in the current hour. The kinds are received,
-// delivered, sent, bounced, rejected and deferred.
-func (s *Store) addTally(tx *tx, kind string, n int64) error {
-	_, err := tx.exec(`
-		INSERT INTO tally (hour, kind, n)
-		VALUES (?, ?, ?)
-		ON CONFLICT (hour, kind) DO UPDATE SET n = n + excluded.n`,
-		hourOf(s.now()), kind, n)
-	if err != nil {
-		return fmt.Errorf("tally %s: %w", kind, err)
-	}
-	return nil
-}
-
-func hourOf(t time.Time) int64 { return t.Unix() / 3600 }
-
 // midnight returns the start of t's day in t's own time zone.
 func midnight(t time.Time) time.Time {
 	y, m, d := t.Date()
@@ -57,29 +41,12 @@ func (s *Store) Counts(ctx context.Context) (store.Counts, error) {
 }
 
 func (s *Store) countToday(ctx context.Context, c *store.Counts) error {
-	rows, err := s.reader().QueryContext(ctx, `
-		SELECT kind, SUM(n)
-		FROM tally
-		WHERE hour >= ?
-		GROUP BY kind`,
-		hourOf(midnight(s.now())))
+	now := s.now()
+	today, err := s.Traffic(ctx, []time.Time{midnight(now).Truncate(time.Hour), now.Add(time.Second)})
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
-	into := map[string]*int64{
-		"received": &c.Received, "delivered": &c.Delivered,
-		"sent": &c.Sent, "bounced": &c.Bounced, "rejected": &c.Rejected,
-	}
-	for rows.Next() {
-		var kind string
-		var n int64
-		if err := rows.Scan(&kind, &n); err != nil {
-			return err
-		}
-		if field := into[kind]; field != nil {
-			*field = n
-		}
-	}
-	return rows.Err()
+	t := today[0]
+	c.Received, c.Delivered, c.Sent, c.Bounced, c.Rejected = t.Received, t.Delivered, t.Sent, t.Bounced, t.Rejected
+	return nil
 }

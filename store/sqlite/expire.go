@@ -13,7 +13,7 @@ const expireAtOnce = 250
 // expire removes what is too old at a time.
 func (s *Store) expire(ctx context.Context, now time.Time) error {
 	return errors.Join(s.expireTrails(ctx, now), s.expireDestinations(ctx, now), s.expireAccess(ctx, now), s.expireSending(ctx, now),
-		s.expireJournal(ctx, now))
+		s.expireJournal(ctx, now), s.addUpHours(ctx, now))
 }
 
 // expireDestinations forgets what is known of destinations that nothing was heard

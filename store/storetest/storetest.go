@@ -55,6 +55,8 @@ type Store interface {
 	Health(ctx context.Context) ([]store.Health, error)
 	FailingHealth(ctx context.Context) ([]store.Health, error)
 	Counts(ctx context.Context) (store.Counts, error)
+	Condition(ctx context.Context, q store.ConditionQuery) (store.Condition, error)
+	Traffic(ctx context.Context, bounds []time.Time) ([]store.Traffic, error)
 	Collected(c store.Collection)
 	Refused(r store.Refusal)
 	AddDomain(ctx context.Context, d store.Domain) (store.Domain, error)
