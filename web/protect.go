@@ -23,7 +23,7 @@ func maxBodyOf(r *http.Request) int64 {
 }
 
 // policy lets a page load its own files and nothing else.
-const policy = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; font-src 'self'; " +
+const policy = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; font-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // protect wraps all pages: the headers that every answer carries, the bound on

@@ -128,6 +128,13 @@ type queuedMessage struct {
 	Waiting          bool   // some of them can be sent
 	Held             bool   // some of them can be released
 	Back             string // the page to return to
+	Tick             bool   // it can be ticked, to do something to several
+}
+
+// Ticked returns m with a box.
+func (m queuedMessage) Ticked() queuedMessage {
+	m.Tick = true
+	return m
 }
 
 type queuedRecipient struct {

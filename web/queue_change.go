@@ -1,7 +1,9 @@
 package web
 
 import (
+	"context"
 	"fmt"
+	"net/url"
 	"strings"
 
 	"postroom/store"
@@ -9,10 +11,18 @@ import (
 	"postroom/web/phrase"
 )
 
-// selected returns which of the queue a request means.
-func selected(get func(string) string) admin.QueueSelection {
-	s := filterIn(get).selection()
-	s.Message, s.All = get("message"), get("scope") == "all"
+// selected returns which of the queue a request means: the messages that are named,
+// or all that its filter lets through.
+func selected(values url.Values) admin.QueueSelection {
+	s := filterIn(values.Get).selection()
+	switch chosen := values["message"]; len(chosen) {
+	case 0:
+		s.All = values.Get("scope") == "all"
+	case 1:
+		s.Message = chosen[0]
+	default:
+		s.Messages = chosen
+	}
 	return s
 }
 
@@ -21,24 +31,36 @@ func (p *pages) changeQueue(v *visit) error {
 	if err := v.form(); err != nil {
 		return err
 	}
-	selection := selected(v.field)
-	var n int64
-	var err error
-	var what string
-	switch v.field("do") {
-	case "retry":
-		n, err = p.Admin.RetryQueue(v.r.Context(), selection)
-		what = "due now. What other servers answer is shown as soon as they do."
-	case "hold":
-		n, err = p.Admin.HoldQueue(v.r.Context(), selection)
-		what = "held, and not sent before being released."
-	case "release":
-		n, err = p.Admin.ReleaseQueue(v.r.Context(), selection)
-		what = "released."
-	default:
+	change := map[string]func(context.Context, admin.QueueSelection) (int64, error){
+		"retry": p.Admin.RetryQueue, "hold": p.Admin.HoldQueue, "release": p.Admin.ReleaseQueue,
+	}[v.field("do")]
+	if change == nil {
 		return errNoPage
 	}
-	return v.told(v.back("/queue"), err, fmt.Sprintf("%s %s %s", phrase.Plural(n, "recipient", "recipients"), phrase.IsAre(n), what))
+	return p.changeSelected(v, v.field("do"), v.back("/queue"), selected(v.r.PostForm), change)
+}
+
+// changeSelected does something to a part of the queue.
+func (p *pages) changeSelected(v *visit, kind, to string, s admin.QueueSelection, change func(context.Context, admin.QueueSelection) (int64, error)) error {
+	if v.field("scope") == "chosen" && s.Message == "" && s.Messages == nil {
+		return v.leave(to, phrase.NothingTicked, "bad")
+	}
+	filter := filterIn(v.field)
+	t := task{kind: kind, about: aboutSelection(filter, s), to: to, query: filter.query(), run: func(ctx context.Context) (int64, error) { return change(ctx, s) }}
+	t.query.Set("queue", "yes")
+	return v.carryOut(t)
+}
+
+func aboutSelection(filter queueFilter, s admin.QueueSelection) string {
+	switch {
+	case len(s.Messages) > 0:
+		return phrase.Plural(int64(len(s.Messages)), "message", "messages")
+	case filter.Message == "" && s.Message != "":
+		return "the message " + s.Message
+	case !filter.Any():
+		return "the whole queue"
+	}
+	return "mail" + filter.Text()
 }
 
 // told sends the browser on with what a button did, or with why it did nothing.
@@ -63,8 +85,9 @@ func (v *visit) back(otherwise string) string {
 
 // confirmReturn asks before mail goes back to its sender.
 func (p *pages) confirmReturn(v *visit) error {
-	selection := selected(v.r.URL.Query().Get)
-	if selection.Message == "" {
+	query := v.r.URL.Query()
+	selection := selected(query)
+	if len(query["message"]) != 1 {
 		return p.confirmReturnOfMany(v, selection)
 	}
 	id, err := store.ParseMessageID(selection.Message)
@@ -102,8 +125,12 @@ func returnLoss(m queuedMessage) confirmPage {
 
 // confirmReturnOfMany says how much it is before it goes.
 func (p *pages) confirmReturnOfMany(v *visit, selection admin.QueueSelection) error {
-	filter := filterIn(v.r.URL.Query().Get)
-	if !filter.Named() && !selection.All {
+	query := v.r.URL.Query()
+	filter, chosen := filterIn(query.Get), query["message"]
+	switch {
+	case query.Get("scope") == "chosen" && len(chosen) == 0:
+		return v.leave(filter.url(0), phrase.NothingTicked, "bad")
+	case !filter.Named() && !selection.All && len(chosen) == 0:
 		return errNoPage
 	}
 	n, exact, err := p.Admin.CountQueue(v.r.Context(), selection)
@@ -113,10 +140,12 @@ func (p *pages) confirmReturnOfMany(v *visit, selection admin.QueueSelection) er
 	case n == 0:
 		return v.leave(filter.url(0), "Nothing of that is in the queue any more.", "bad")
 	}
-	return v.confirm(returnOfMany(filter, n, exact))
+	return v.confirm(returnOfMany(filter, chosen, n, exact))
 }
 
-func returnOfMany(filter queueFilter, n int64, exact bool) confirmPage {
+// returnOfMany asks about the messages that were chosen, or about all that a filter
+// lets through.
+func returnOfMany(filter queueFilter, chosen []string, n int64, exact bool) confirmPage {
 	count := phrase.Plural(n, "recipient", "recipients")
 	if !exact {
 		count = "more than " + count
@@ -129,11 +158,14 @@ func returnOfMany(filter queueFilter, n int64, exact bool) confirmPage {
 			"It is not tried again. Each sender gets a report that says what could not be delivered to whom; what has no sender is just dropped.",
 		},
 	}
-	for name, values := range filter.query() {
-		page.Hidden = append(page.Hidden, hiddenField{name, values[0]})
+	if len(chosen) == 0 {
+		page.Hidden = filter.Hidden()
+		return page
 	}
-	if !filter.Named() {
-		page.Hidden = append(page.Hidden, hiddenField{"scope", "all"})
+	page.Lost[0] = fmt.Sprintf("This is the %s that you ticked:", phrase.Plural(int64(len(chosen)), "message", "messages"))
+	page.Items = chosen
+	for _, id := range chosen {
+		page.Hidden = append(page.Hidden, hiddenField{"message", id})
 	}
 	return page
 }
@@ -153,22 +185,20 @@ func (p *pages) returnQueue(v *visit) error {
 	if err := v.form(); err != nil {
 		return err
 	}
-	selection, to := selected(v.field), "/queue"
-	if selection.Message != "" {
+	selection, to := selected(v.r.PostForm), "/queue"
+	if len(v.r.PostForm["message"]) == 1 {
 		id, err := store.ParseMessageID(selection.Message)
 		if err != nil {
 			return err
 		}
 		to = messageURL(id.String())
 	}
-	selection.Bounce = v.field("do") != "drop"
-	n, err := p.Admin.CancelQueue(v.r.Context(), selection)
-	what := "returned to the sender."
-	switch {
-	case !selection.Bounce:
-		what = "dropped. Nobody is told."
-	case n != 1 && selection.Message == "":
-		what = "returned to their senders."
+	kind := "return"
+	if selection.Message != "" {
+		kind = "return1"
 	}
-	return v.told(to, err, fmt.Sprintf("%s %s %s", phrase.Plural(n, "recipient", "recipients"), phrase.IsAre(n), what))
+	if selection.Bounce = v.field("do") != "drop"; !selection.Bounce {
+		kind = "drop"
+	}
+	return p.changeSelected(v, kind, to, selection, p.Admin.CancelQueue)
 }

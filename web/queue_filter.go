@@ -7,54 +7,77 @@ import (
 
 	"postroom/store"
 	"postroom/store/admin"
+	"postroom/web/phrase"
 )
 
 // A queueFilter is what a page of the queue is about.
 type queueFilter struct {
-	Domain string
-	Sender string
-	Held   bool
+	Message string // an ID or a Message-ID
+	Domain  string
+	Sender  string
+	Age     string // how old at least, one of ages
+	Reply   string // what the last answer holds
+	Held    bool
 }
 
-func filterIn(get func(string) string) queueFilter {
-	return queueFilter{strings.TrimSpace(get("domain")), strings.TrimSpace(get("sender")), get("held") != ""}
+// queueFields are a filter's names in forms and URLs.
+func (f *queueFilter) fields() map[string]*string {
+	return map[string]*string{"id": &f.Message, "domain": &f.Domain, "sender": &f.Sender, "age": &f.Age, "reply": &f.Reply}
+}
+
+func filterIn(get func(string) string) (f queueFilter) {
+	for name, field := range f.fields() {
+		*field = strings.TrimSpace(get(name))
+	}
+	f.Held = get("held") != ""
+	return f
 }
 
 // Any reports whether anything is left out.
 func (f queueFilter) Any() bool { return f != queueFilter{} }
 
 // Named reports whether whose mail is meant is said.
-func (f queueFilter) Named() bool { return f.Domain != "" || f.Sender != "" }
+func (f queueFilter) Named() bool { return f.Message != "" || f.Domain != "" || f.Sender != "" }
+
+// Ages are how old mail can be asked to be at least.
+func (f queueFilter) Ages() []choice {
+	choices := []choice{{"", "Any age", false}, {"1h", "Older than an hour", false}, {"4h", "Older than 4 hours", false}, {"1d", "Older than a day", false}, {"3d", "Older than 3 days", false}}
+	for i := range choices {
+		choices[i].Chosen = choices[i].Value == f.Age
+	}
+	return choices
+}
 
 // Text says what of the queue it is, behind a number.
 func (f queueFilter) Text() string {
-	var text string
-	if f.Domain != "" {
-		text += " for " + f.Domain
-	}
-	if f.Sender != "" {
-		text += " from " + f.Sender
-	}
-	if f.Held {
-		text += ", held"
-	}
-	return text
+	return phrase.QueuePart{Message: f.Message, Domain: f.Domain, Sender: f.Sender, Age: f.Age, Reply: f.Reply, Held: f.Held}.Text()
 }
 
 // ReturnURL is the page that asks before all of it goes back.
-func (f queueFilter) ReturnURL() string {
+func (f queueFilter) ReturnURL() string { return "/queue/return?" + f.all().Encode() }
+
+// Hidden are the fields that mean all of it in a form.
+func (f queueFilter) Hidden() (hidden []hiddenField) {
+	for name, values := range f.all() {
+		hidden = append(hidden, hiddenField{name, values[0]})
+	}
+	return hidden
+}
+
+// all is the query that means all of it: what names nobody has to say so.
+func (f queueFilter) all() url.Values {
 	query := f.query()
 	if !f.Named() {
 		query.Set("scope", "all")
 	}
-	return "/queue/return?" + query.Encode()
+	return query
 }
 
 func (f queueFilter) query() url.Values {
 	query := make(url.Values)
-	for name, value := range map[string]string{"domain": f.Domain, "sender": f.Sender} {
-		if value != "" {
-			query.Set(name, value)
+	for name, field := range f.fields() {
+		if *field != "" {
+			query.Set(name, *field)
 		}
 	}
 	if f.Held {
@@ -75,5 +98,5 @@ func (f queueFilter) url(after store.QueueID) string {
 }
 
 func (f queueFilter) selection() admin.QueueSelection {
-	return admin.QueueSelection{Domain: f.Domain, Sender: f.Sender, Held: f.Held}
+	return admin.QueueSelection{Message: f.Message, Domain: f.Domain, Sender: f.Sender, Held: f.Held, OlderThan: f.Age, Reply: f.Reply}
 }

@@ -74,6 +74,7 @@ var sections = []navigation{
 		{"Overview", "/", "overview"},
 		{"Messages", "/messages", "messages"},
 		{"Queue", "/queue", "queue"},
+		{"Long work", "/work", "work"},
 	}},
 	{"Ways out", []link{
 		{"Destinations", "/destinations", "destinations"},

@@ -58,19 +58,27 @@ func newSiteIn(t testing.TB, dir string) *site {
 	t.Helper()
 	s := &site{t: t, dir: dir, log: new(lockedBuffer)}
 	s.set(siteBegan)
+	s.dns = new(dnsFake)
+	s.open()
+	t.Cleanup(s.close)
+	if _, err := s.admin.AddDomain(t.Context(), admin.AddDomain{Name: "example.org"}); !errors.Is(err, store.ErrConflict) {
+		s.must(err)
+	}
+	s.account(admin.NewAccount{Address: boss, Password: bossPassword, Name: "The postmaster", Admin: true})
+	s.http = httptest.NewServer(s.server.Handler())
+	t.Cleanup(s.http.Close)
+	return s
+}
+
+// open opens the store and makes everything that a server has besides.
+func (s *site) open() {
+	s.t.Helper()
 	log := slog.New(slog.NewTextHandler(s.log, nil))
 	var err error
-	if s.store, err = sqlite.Open(t.Context(), sqlite.Options{Dir: s.dir, Now: s.now, Log: log}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	s.store, err = sqlite.Open(s.t.Context(), sqlite.Options{Dir: s.dir, Now: s.now, Log: log})
+	s.must(err)
 	s.guard = auth.NewGuard(auth.GuardOptions{Blocks: s.store, Now: s.now, Log: log})
 	authenticator := auth.New(s.store, auth.Options{Guard: s.guard, Factors: s.store, Noted: s.store.NoteLogin, Now: s.now, Log: log})
-	s.dns = new(dnsFake)
 	s.admin = &admin.Admin{
 		Store: s.store, Auth: authenticator, Now: s.now, Log: log, Lookups: s.dns.lookups,
 		Server: func() zone.Server { return thisServer },
@@ -79,13 +87,22 @@ func newSiteIn(t testing.TB, dir string) *site {
 		Admin: s.admin, Auth: authenticator, Accounts: s.store, Sessions: s.store.WebSessions(),
 		Hostname: "mail.example.org", Version: "0.1", Log: log, Now: s.now,
 	}
-	if _, err := s.admin.AddDomain(t.Context(), admin.AddDomain{Name: "example.org"}); !errors.Is(err, store.ErrConflict) {
-		s.must(err)
+}
+
+func (s *site) close() {
+	s.t.Helper()
+	s.admin.EndWork()
+	if err := s.store.Close(); err != nil {
+		s.t.Error(err)
 	}
-	s.account(admin.NewAccount{Address: boss, Password: bossPassword, Name: "The postmaster", Admin: true})
-	s.http = httptest.NewServer(s.server.Handler())
-	t.Cleanup(s.http.Close)
-	return s
+}
+
+// restart ends the server and starts it anew at the same address.
+func (s *site) restart() {
+	s.t.Helper()
+	s.close()
+	s.open()
+	s.http.Config.Handler = s.server.Handler()
 }
 
 func (s *site) now() time.Time       { return time.UnixMicro(s.clock.Load()).UTC() }

@@ -46,6 +46,9 @@ type visit struct {
 	w    http.ResponseWriter
 	r    *http.Request
 	user *store.Account // who is signed in, nil if nobody is
+	// refresh is after how many seconds the page is loaded again where there is no
+	// script; 0: not by itself.
+	refresh int
 	// fresh: the session isn't kept yet under its token
 	fresh bool
 }
@@ -73,6 +76,7 @@ type layout struct {
 	Notice   string // what the last request did, or empty
 	Tone     string // of the notice: good or bad
 	Body     any    // a page's own struct
+	Refresh  int    // of visit
 }
 
 // show answers with a page. Its body is the struct that the template of that
@@ -97,7 +101,7 @@ func (v *visit) showAs(code int, name, title string, body any) error {
 
 // layout returns the frame of a page for who is signed in.
 func (v *visit) layout(title string, body any) layout {
-	l := layout{Title: title, Hostname: v.Hostname, Version: v.Version, Body: body}
+	l := layout{Title: title, Hostname: v.Hostname, Version: v.Version, Body: body, Refresh: v.refresh}
 	if v.user != nil {
 		l.User, l.Sections, l.Section = v.user.Address.String(), sectionsFor(*v.user), sectionFor(*v.user, v.r.URL.Path)
 	}

@@ -146,7 +146,7 @@ func TestAdministratorSetsLimits(t *testing.T) {
 	s.recipientsOut(boss, 8)
 	w.run("look at an account", chromedp.Click(css(".who a")), chromedp.Click(css("header a.far")), chromedp.WaitVisible(css("#limits")))
 	w.reads("#limits", "16", "The same mail counts for", "has used 80 % of a limit")
-	w.run("limit it", chromedp.Click(css(".change summary")), chromedp.SendKeys(css("#messages_per_hour"), "9"), chromedp.Click(css(`#limits button[value=set]`)), chromedp.WaitVisible(css(".notice.good")))
+	w.run("limit it", chromedp.Click(css("#limits .change summary")), chromedp.SendKeys(css("#messages_per_hour"), "9"), chromedp.Click(css(`#limits button[value=set]`)), chromedp.WaitVisible(css(".notice.good")))
 	w.reads("#limits", "8 of 9", "1 left", "own")
 	w.run("give a scanner its right", chromedp.Click(css(`.side a[href="/devices"]`)), chromedp.SendKeys(css("#network"), "192.168.1.20"), chromedp.SendKeys(css("#account"), boss),
 		chromedp.Click(css("#add button")), chromedp.WaitVisible(css(".notice.good")))

@@ -139,6 +139,13 @@ type Admin interface {
 	ReleaseQueue(context.Context, admin.QueueSelection) (int64, error)
 	CancelQueue(context.Context, admin.QueueSelection) (int64, error)
 
+	BeginWork(context.Context, admin.NewWork) (admin.Work, error)
+	AwaitWork(ctx context.Context, id string, while time.Duration) (admin.Work, error)
+	Work(id string) (admin.Work, error)
+	AllWork() []admin.Work
+	StopWork(id string) error
+	ForgetWork(id string)
+
 	DNS(ctx context.Context, domain string) (zone.Report, error)
 	LastDNS(domain string) (admin.DNSLook, bool)
 	STSPolicy(ctx context.Context, domain string) (zone.Policy, error)

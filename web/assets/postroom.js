@@ -1,5 +1,6 @@
 // Everything works without this file. It adds a button to what one may want to
-// copy, says that a slow page is on its way, and closes the menu with Escape.
+// copy, says that a slow page is on its way, closes the menu with Escape, follows long
+// work, and ticks all boxes of a list at once.
 "use strict";
 
 for (const code of document.querySelectorAll("[data-copy]")) {
@@ -37,3 +38,46 @@ document.addEventListener("keydown", (event) => {
   menu.removeAttribute("open");
   menu.querySelector("summary").focus();
 });
+
+// A page about long work follows it without being loaded anew. While the server is
+// away, because it is being restarted, it tries again.
+async function follow(work) {
+  let next;
+  try {
+    const answer = await fetch(location.href);
+    next = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("#work");
+    if (!next) return location.reload(); // signed out, perhaps
+  } catch {
+    return setTimeout(follow, 2000, work);
+  }
+  if (!next.matches("[data-running]")) {
+    const focused = work.contains(document.activeElement);
+    work.replaceWith(next);
+    if (focused) next.querySelector("a, button").focus();
+    return;
+  }
+  const now = next.querySelectorAll("[data-live]");
+  work.querySelectorAll("[data-live]").forEach((old, i) => {
+    if (old.tagName === "PROGRESS") { old.max = now[i].max; if (now[i].hasAttribute("value")) old.value = now[i].value; }
+    else old.textContent = now[i].textContent;
+  });
+  setTimeout(follow, 700, work);
+}
+const work = document.querySelector("#work[data-running]");
+if (work) setTimeout(follow, 700, work);
+
+// A box above several others ticks them all, and says how many are.
+for (const all of document.querySelectorAll("[data-all]")) {
+  const boxes = () => [...document.querySelectorAll(`input[type=checkbox][form="${all.dataset.all}"]`)].filter((box) => box !== all);
+  const count = document.querySelector(`[data-count="${all.dataset.all}"]`);
+  const tell = () => {
+    const ticked = boxes().filter((box) => box.checked).length;
+    all.checked = ticked > 0 && ticked === boxes().length;
+    all.indeterminate = ticked > 0 && !all.checked;
+    if (count) count.textContent = ticked === 0 ? "none" : ticked;
+  };
+  all.closest("[hidden]")?.removeAttribute("hidden");
+  all.addEventListener("change", () => { boxes().forEach((box) => { box.checked = all.checked; }); tell(); });
+  boxes().forEach((box) => box.addEventListener("change", tell));
+  tell();
+}
