@@ -255,8 +255,6 @@ func accountLoss(a admin.Account, appPasswords int, aliases []string) confirmPag
 	return page
 }
 
-var errTyped = &admin.Error{Kind: admin.Invalid, Text: "What was typed is not the address of the account. Nothing was removed."}
-
 func (p *pages) removeAccount(v *visit) error {
 	if err := v.form(); err != nil {
 		return err
@@ -265,7 +263,7 @@ func (p *pages) removeAccount(v *visit) error {
 	switch {
 	case v.owns(address):
 		return p.accountConfirmation(v, errOwn)
-	case !strings.EqualFold(strings.TrimSpace(v.field("typed")), address):
+	case !v.typed(address):
 		return p.accountConfirmation(v, errTyped)
 	}
 	removed, err := p.Admin.RemoveAccount(v.r.Context(), address)

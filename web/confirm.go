@@ -1,5 +1,11 @@
 package web
 
+import (
+	"strings"
+
+	"postroom/store/admin"
+)
+
 // A confirmPage asks before something is done that can't be undone, and says
 // what would be lost.
 type confirmPage struct {
@@ -19,5 +25,13 @@ type confirmPage struct {
 }
 
 type hiddenField struct{ Name, Value string }
+
+// errTyped says that what was to be typed wasn't.
+var errTyped = &admin.Error{Kind: admin.Invalid, Text: "What was typed is not what the page asks for. Nothing was removed."}
+
+// typed reports whether what a confirmation asks for was typed.
+func (v *visit) typed(want string) bool {
+	return strings.EqualFold(strings.TrimSpace(v.field("typed")), want)
+}
 
 func (v *visit) confirm(page confirmPage) error { return v.show("confirm", page.Title, page) }

@@ -78,7 +78,7 @@ func (p *pages) domainConfirmation(v *visit, mistake error) error {
 func domainLoss(d admin.Domain) confirmPage {
 	page := confirmPage{
 		Title: "Remove the domain " + d.Name + "?", Back: "/domains", BackText: "Domains",
-		Action: domainURL(d.Name) + "/remove", Button: "Remove " + d.Name,
+		Action: domainURL(d.Name) + "/remove", Button: "Remove " + d.Name, Type: d.Name,
 	}
 	if d.Backup {
 		page.Lost = []string{
@@ -106,7 +106,13 @@ func domainLoss(d admin.Domain) confirmPage {
 }
 
 func (p *pages) removeDomain(v *visit) error {
+	if err := v.form(); err != nil {
+		return err
+	}
 	name := v.r.PathValue("name")
+	if !v.typed(name) {
+		return p.domainConfirmation(v, errTyped)
+	}
 	err := p.Admin.RemoveDomain(v.r.Context(), name)
 	switch {
 	case hasMistake(err):

@@ -28,9 +28,10 @@ func TestDomains(t *testing.T) {
 	b.post("/domains", "name", "new.example").has(t, http.StatusConflict, "is here already", `value="new.example"`)
 	b.post("/domains", "name", "not a domain").has(t, http.StatusUnprocessableEntity, "is not a domain name", `value="not a domain"`)
 	b.get("/domains/example.org/remove").has(t, http.StatusOK, "still has 1 account", "/accounts?q=%40example.org")
-	b.post("/domains/example.org/remove").has(t, http.StatusConflict, "still has 1 account")
+	b.post("/domains/example.org/remove", "typed", "example.org").has(t, http.StatusConflict, "still has 1 account")
 	b.get("/domains/new.example/remove").has(t, http.StatusOK, "relaying denied", "No stored mail is lost")
-	b.follow(b.post("/domains/new.example/remove")).has(t, http.StatusOK, "new.example is not served any more")
+	b.post("/domains/new.example/remove", "typed", "old.example").has(t, http.StatusUnprocessableEntity, "Nothing was removed", `type <code>new.example</code>`)
+	b.follow(b.post("/domains/new.example/remove", "typed", "new.example")).has(t, http.StatusOK, "new.example is not served any more")
 	b.get("/domains/new.example/remove").has(t, http.StatusNotFound)
 }
 
