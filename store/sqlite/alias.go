@@ -36,6 +36,41 @@ func (s *Store) AddAlias(ctx context.Context, a store.Alias) error {
 	return nil
 }
 
+// ChangeAlias has an alias lead to other targets and returns it as it was. It fails
+// with store.ErrNotFound if there is none, and with store.ErrLoop if a target leads
+// back to the source.
+func (s *Store) ChangeAlias(ctx context.Context, source mail.Address, targets []mail.Address) (before store.Alias, err error) {
+	if len(targets) == 0 {
+		return store.Alias{}, errors.New("change alias: it leads nowhere")
+	}
+	err = s.changeDirectory(ctx, func(tx *tx) error {
+		var id, created int64
+		err := tx.scan(`
+			SELECT a.id, a.created
+			FROM alias AS a
+			JOIN domain AS d ON d.id = a.domain
+			WHERE a.local = ? AND d.name = ?`, []any{localPart(source), source.Domain}, &id, &created)
+		if err != nil {
+			return noRows(err, store.ErrNotFound)
+		}
+		before = store.Alias{Source: mail.Address{Local: localPart(source), Domain: source.Domain}, Created: fromMicros(created)}
+		if before.Targets, err = (names{tx}).aliasTargets(id); err != nil {
+			return err
+		}
+		if _, err := tx.exec(`DELETE FROM alias_target WHERE alias = ?`, id); err != nil {
+			return err
+		}
+		if err := tx.noLoop(store.Alias{Source: source, Targets: targets}); err != nil {
+			return err
+		}
+		return tx.insertTargets(id, targets)
+	})
+	if err != nil {
+		return store.Alias{}, fmt.Errorf("change alias: %w", err)
+	}
+	return before, nil
+}
+
 func (t *tx) insertAlias(domain store.DomainID, a store.Alias) error {
 	var id int64
 	err := insertID(&id, t, `
@@ -45,7 +80,11 @@ func (t *tx) insertAlias(domain store.DomainID, a store.Alias) error {
 	if err != nil {
 		return err
 	}
-	for i, target := range a.Targets {
+	return t.insertTargets(id, a.Targets)
+}
+
+func (t *tx) insertTargets(id int64, targets []mail.Address) error {
+	for i, target := range targets {
 		_, err := t.exec(`
 			INSERT INTO alias_target (alias, seq, address)
 			VALUES (?, ?, ?)`,

@@ -91,6 +91,19 @@ func (n names) forwardTargets(account store.AccountID) ([]mail.Address, error) {
 	return collect(rows, func(a *mail.Address) error { return scanAddress(rows, a) })
 }
 
+// aliasTargets returns where an alias leads.
+func (n names) aliasTargets(id int64) ([]mail.Address, error) {
+	rows, err := n.query(`
+		SELECT address
+		FROM alias_target
+		WHERE alias = ?
+		ORDER BY seq`, id)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(a *mail.Address) error { return scanAddress(rows, a) })
+}
+
 // scanAddress reads an address, the only column of a row.
 func scanAddress(rows *sql.Rows, a *mail.Address) (err error) {
 	var text string
