@@ -29,7 +29,8 @@ const (
 	TargetDisabled                        // it is an account's whose mail nobody can collect
 	TargetHeld                            // it is in a domain whose mail we only hold
 	TargetUnlisted                        // … and isn't known to that domain
-	TargetReturns                         // it is where the mail comes from
+	TargetReturns                         // it is where the mail comes from, by a forward or a catch-all
+	TargetLoops                           // … by aliases alone
 
 	SourceTakesTag     // At, whose tag the alias is, gets no mail with that tag any more
 	SourceTakesRole    // without the alias the admins would get the mail of this role

@@ -37,6 +37,14 @@ type Account struct {
 	// TwoFactor is since when the web page asks for a code besides the password.
 	TwoFactor time.Time  `json:"two_factor,omitzero"`
 	LastLogin LastLogins `json:"last_login,omitzero"` // of one account alone, not in lists
+	*Personal            // of one account alone, not in lists; nil if there is nothing of it
+}
+
+// Personal is what people have made of an account.
+type Personal struct {
+	Forward  *Forward  `json:"forward,omitempty"`  // nil: its mail isn't forwarded
+	Vacation *Vacation `json:"vacation,omitempty"` // nil: there never was a notice
+	Senders  []Sender  `json:"senders,omitempty"`  // as what else it may send
 }
 
 // A RemovedAccount says what went with an account.
@@ -45,8 +53,9 @@ type RemovedAccount struct {
 	Messages     int64    `json:"messages"` // that it had not collected
 	Octets       int64    `json:"octets"`
 	AppPasswords int      `json:"app_passwords"`
-	Aliases      []string `json:"aliases"` // that still lead to it
-	Queued       int      `json:"queued"`  // recipients that its mail still waits for; they are served
+	Aliases      []string `json:"aliases"`           // that still lead to it
+	Forward      []string `json:"forward,omitempty"` // where its mail went on to
+	Queued       int      `json:"queued"`            // recipients that its mail still waits for; they are served
 }
 
 // AddAccount makes an account.
@@ -105,8 +114,36 @@ func (a *Admin) Account(ctx context.Context, address string) (Account, error) {
 		return Account{}, err
 	}
 	shown := accountOf(account)
-	shown.LastLogin, err = a.lastLogins(ctx, account.ID)
+	if shown.LastLogin, err = a.lastLogins(ctx, account.ID); err != nil {
+		return Account{}, err
+	}
+	shown.Personal, err = a.personal(ctx, account)
 	return shown, err
+}
+
+func (a *Admin) personal(ctx context.Context, account store.Account) (*Personal, error) {
+	forward, err := a.forwardOf(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	vacation, err := a.Store.Vacation(ctx, account.ID)
+	if err != nil {
+		return nil, err
+	}
+	p := new(Personal)
+	if p.Senders, err = a.sendersOf(ctx, account.ID); err != nil {
+		return nil, err
+	}
+	if len(forward.Targets) > 0 {
+		p.Forward = &forward
+	}
+	if vacation != (store.Vacation{}) {
+		p.Vacation = new(a.vacationOf(vacation))
+	}
+	if p.Forward == nil && p.Vacation == nil && len(p.Senders) == 0 {
+		return nil, nil
+	}
+	return p, nil
 }
 
 // SetPassword gives an account a new password and ends its sessions.
@@ -194,6 +231,10 @@ func (a *Admin) goesWith(ctx context.Context, account store.Account) (RemovedAcc
 	if err != nil {
 		return RemovedAccount{}, err
 	}
+	forward, err := a.Store.Forward(ctx, account.ID)
+	if err != nil {
+		return RemovedAccount{}, err
+	}
 	queued, err := a.Store.CountQueue(ctx, store.QueueFilter{Account: account.ID})
 	if err != nil {
 		return RemovedAccount{}, err
@@ -204,6 +245,7 @@ func (a *Admin) goesWith(ctx context.Context, account store.Account) (RemovedAcc
 		Octets:       account.Usage.Bytes,
 		AppPasswords: len(passwords),
 		Aliases:      aliases,
+		Forward:      addressTexts(forward.Targets),
 		Queued:       int(queued),
 	}, nil
 }

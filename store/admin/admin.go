@@ -54,7 +54,18 @@ type Store interface {
 	AppPasswords(ctx context.Context, id store.AccountID) ([]store.AppPassword, error)
 	RemoveAppPassword(ctx context.Context, account store.AccountID, name string) error
 
+	SetForward(ctx context.Context, account store.AccountID, f store.Forward) error
+	Forward(ctx context.Context, account store.AccountID) (store.Forward, error)
+	InspectForward(ctx context.Context, account mail.Address, f store.Forward) ([]store.AddressProblem, error)
+	SetVacation(ctx context.Context, account store.AccountID, v store.Vacation) error
+	Vacation(ctx context.Context, account store.AccountID) (store.Vacation, error)
+	AddSender(ctx context.Context, s store.Sender) error
+	Senders(ctx context.Context, account store.AccountID) ([]store.Sender, error)
+	RemoveSender(ctx context.Context, account store.AccountID, address mail.Address) error
+
 	AddAlias(ctx context.Context, a store.Alias) error
+	ChangeAlias(ctx context.Context, source mail.Address, targets []mail.Address) (before store.Alias, err error)
+	InspectAliases(ctx context.Context, aliases []store.Alias) ([][]store.AddressProblem, error)
 	Aliases(ctx context.Context) ([]store.Alias, error)
 	RemoveAlias(ctx context.Context, source mail.Address) error
 

@@ -17,6 +17,9 @@ import (
 type NewAlias struct {
 	Source  string   `json:"source"`
 	Targets []string `json:"targets"`
+	// Strict refuses what is doubtful: the Error is of that kind and has the
+	// warnings.
+	Strict bool `json:"strict,omitempty"`
 }
 
 // An Alias leads from one address to others.
@@ -24,6 +27,9 @@ type Alias struct {
 	Source  string    `json:"source"`
 	Targets []string  `json:"targets"`
 	Created time.Time `json:"created"`
+	// Problems are what is wrong with where it leads, in sentences; of an alias that
+	// was just saved also what should be known about it. Aliases leaves them out.
+	Problems []string `json:"problems,omitempty"`
 }
 
 // AddAlias makes an alias.
@@ -36,10 +42,14 @@ func (a *Admin) AddAlias(ctx context.Context, request NewAlias) (Alias, error) {
 		return Alias{}, err
 	}
 	alias.Created, alias.Source.Local = a.Now(), strings.ToLower(alias.Source.Local) // as it is kept
+	warnings, err := a.warnings(ctx, alias, request.Strict)
+	if err != nil {
+		return Alias{}, err
+	}
 	err = a.Store.AddAlias(a.noting(ctx, "alias.add", sourceText(alias.Source), nil, aliasStateOf(alias)), alias)
 	switch {
 	case errors.Is(err, store.ErrLoop):
-		return Alias{}, &Error{Invalid, fmt.Sprintf("The alias %s would lead back to itself. Choose other targets.", sourceText(alias.Source)), err}
+		return Alias{}, a.aliasLoop(alias, err)
 	case errors.Is(err, store.ErrConflict):
 		return Alias{}, a.addressTaken(ctx, alias.Source)
 	case errors.Is(err, store.ErrNotFound):
@@ -47,7 +57,9 @@ func (a *Admin) AddAlias(ctx context.Context, request NewAlias) (Alias, error) {
 	case err != nil:
 		return Alias{}, fmt.Errorf("add alias %s: %w", sourceText(alias.Source), err)
 	}
-	return aliasOf(alias), nil
+	added := aliasOf(alias)
+	added.Problems = warnings
+	return added, nil
 }
 
 // Aliases returns all aliases by domain and name.
@@ -69,15 +81,11 @@ func (a *Admin) RemoveAlias(ctx context.Context, text string) (Alias, error) {
 	if err != nil {
 		return Alias{}, err
 	}
-	aliases, err := a.Store.Aliases(ctx)
+	alias, err := a.alias(ctx, source)
 	if err != nil {
 		return Alias{}, err
 	}
-	i := slices.IndexFunc(aliases, func(alias store.Alias) bool { return alias.Source.Key() == source.Key() })
-	if i < 0 {
-		return Alias{}, noAlias(source)
-	}
-	noted := a.noting(ctx, "alias.remove", sourceText(aliases[i].Source), aliasStateOf(aliases[i]), nil)
+	noted := a.noting(ctx, "alias.remove", sourceText(alias.Source), aliasStateOf(alias), nil)
 	err = a.Store.RemoveAlias(noted, source)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -85,7 +93,20 @@ func (a *Admin) RemoveAlias(ctx context.Context, text string) (Alias, error) {
 	case err != nil:
 		return Alias{}, fmt.Errorf("remove alias %s: %w", sourceText(source), err)
 	}
-	return aliasOf(aliases[i]), nil
+	return aliasOf(alias), nil
+}
+
+// alias finds an alias.
+func (a *Admin) alias(ctx context.Context, source mail.Address) (store.Alias, error) {
+	aliases, err := a.Store.Aliases(ctx)
+	if err != nil {
+		return store.Alias{}, err
+	}
+	i := slices.IndexFunc(aliases, func(alias store.Alias) bool { return alias.Source.Key() == source.Key() })
+	if i < 0 {
+		return store.Alias{}, noAlias(source)
+	}
+	return aliases[i], nil
 }
 
 func noAlias(source mail.Address) error {
@@ -143,15 +164,11 @@ func parseAlias(request NewAlias) (store.Alias, error) {
 	if len(request.Targets) == 0 {
 		return store.Alias{}, invalid("An alias needs at least one address that it leads to.")
 	}
-	alias := store.Alias{Source: source}
-	for _, text := range request.Targets {
-		target, err := parseAddress(text)
-		if err != nil {
-			return store.Alias{}, err
-		}
-		alias.Targets = append(alias.Targets, target)
+	targets, err := parseTargets(request.Targets)
+	if err != nil {
+		return store.Alias{}, err
 	}
-	return alias, nil
+	return store.Alias{Source: source, Targets: targets}, nil
 }
 
 // parseSource reads an address, or a catch-all: "@example.org".
@@ -173,9 +190,5 @@ func sourceText(source mail.Address) string {
 }
 
 func aliasOf(alias store.Alias) Alias {
-	targets := make([]string, len(alias.Targets))
-	for i, t := range alias.Targets {
-		targets[i] = t.String()
-	}
-	return Alias{sourceText(alias.Source), targets, alias.Created}
+	return Alias{Source: sourceText(alias.Source), Targets: addressTexts(alias.Targets), Created: alias.Created}
 }

@@ -3,6 +3,7 @@ package admin
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"postroom/store"
 	"postroom/store/auth"
@@ -18,6 +19,7 @@ const (
 	Conflict Kind = "conflict"  // what it adds is there already, or the name is taken
 	InUse    Kind = "in_use"    // something else depends on what it removes
 	Busy     Kind = "busy"      // try again in a moment
+	Doubtful Kind = "doubtful"  // it can be done, but perhaps isn't what is meant: see Warnings
 )
 
 // An Error is a failure that the person who asked can mend. Text is one or two
@@ -34,6 +36,21 @@ func (e *Error) Error() string { return e.Text }
 
 // Unwrap returns the error behind e, nil if there is none.
 func (e *Error) Unwrap() error { return e.err }
+
+// Warnings returns the sentences of a Doubtful error.
+func (e *Error) Warnings() []string {
+	warnings, _ := errors.AsType[doubts](e.err)
+	return warnings
+}
+
+// doubts are what speaks against doing something that can be done.
+type doubts []string
+
+func (d doubts) Error() string { return strings.Join(d, " ") }
+
+func doubtful(warnings []string) error {
+	return &Error{Doubtful, doubts(warnings).Error(), doubts(warnings)}
+}
 
 func invalid(format string, args ...any) error {
 	return &Error{Kind: Invalid, Text: fmt.Sprintf(format, args...)}

@@ -35,6 +35,8 @@ var readers = []string{
 	"Journal",
 	"JournalEntry",
 	"LastDNS",
+	"Forward",
+	"InspectAliases",
 	"Limits",
 	"NewTOTPKey",
 	"LoginBlocks",
@@ -49,9 +51,11 @@ var readers = []string{
 	"SendNotices", // what it writes is mail
 	"SearchTrace",
 	"Sessions",
+	"Senders",
 	"ShowQueue",
 	"Sources",
 	"Trace",
 	"Trail",
 	"TwoFactor",
+	"Vacation",
 }

@@ -65,6 +65,20 @@ type (
 	aliasState struct {
 		Targets []string `json:"targets"`
 	}
+	forwardState struct {
+		Targets []string `json:"targets"`
+		Keep    bool     `json:"keep"`
+	}
+	vacationState struct {
+		On      bool   `json:"on"`
+		Subject string `json:"subject"`
+		Text    string `json:"text"`
+		From    string `json:"from,omitempty"` // days
+		Until   string `json:"until,omitempty"`
+	}
+	senderState struct {
+		Sender string `json:"sender"` // @example.org: every address of it
+	}
 	routeState struct {
 		Domain   string `json:"domain"`
 		From     string `json:"from,omitempty"`
@@ -136,6 +150,23 @@ func sourceStateOf(s store.Source) sourceState {
 }
 
 func aliasStateOf(a store.Alias) aliasState { return aliasState{aliasOf(a).Targets} }
+
+// forwardStateOf is nil for what isn't forwarded.
+func forwardStateOf(f store.Forward) *forwardState {
+	if len(f.Targets) == 0 {
+		return nil
+	}
+	return &forwardState{addressTexts(f.Targets), f.Keep}
+}
+
+// vacationStateOf is nil for what was never set.
+func (a *Admin) vacationStateOf(v store.Vacation) *vacationState {
+	if v == (store.Vacation{}) {
+		return nil
+	}
+	shown := a.vacationOf(v)
+	return &vacationState{shown.On, shown.Subject, shown.Text, shown.From, shown.Until}
+}
 
 func accessStateOf(e store.AccessEntry) *accessState {
 	if e.What == "" {

@@ -227,6 +227,62 @@ func (f *fixture) changes(message, file string) []noted {
 			},
 		},
 		{
+			"ChangeAlias", "alias.change", "info@example.org", `["alice@example.org"]`, `{"targets":["x@far.test","alice@example.org"]}`,
+			func(ctx context.Context) error {
+				return dropped(f.ChangeAlias(ctx, admin.NewAlias{Source: "Info@example.org", Targets: []string{"x@far.test", "alice@example.org", "X@FAR.test"}}))
+			},
+			func(ctx context.Context) error {
+				return dropped(f.ChangeAlias(ctx, admin.NewAlias{Source: "info@example.org", Targets: []string{"nobody@example.org"}, Strict: true}))
+			},
+		},
+		{
+			"SetForward", "account.forward", "bob@example.org", "", `{"targets":["x@far.test"],"keep":true}`,
+			func(ctx context.Context) error {
+				return dropped(f.SetForward(ctx, admin.SetForward{Address: "bob@example.org", Targets: []string{"x@far.test"}, Keep: true}))
+			},
+			func(ctx context.Context) error {
+				return dropped(f.SetForward(ctx, admin.SetForward{Address: "bob@example.org", Targets: []string{"bob@example.org"}}))
+			},
+		},
+		{
+			"SetForward", "account.forward", "bob@example.org", `"keep":true`, "",
+			func(ctx context.Context) error {
+				return dropped(f.SetForward(ctx, admin.SetForward{Address: "bob@example.org"}))
+			}, nil,
+		},
+		{
+			"SetVacation", "account.vacation", "bob@example.org", "", `{"on":true,"subject":"Away","text":"Back soon.","until":"2026-12-31"}`,
+			func(ctx context.Context) error {
+				return dropped(f.SetVacation(ctx, admin.SetVacation{Address: "bob@example.org", On: true, Subject: "Away", Text: "Back soon.", Until: "2026-12-31"}))
+			},
+			func(ctx context.Context) error {
+				return dropped(f.SetVacation(ctx, admin.SetVacation{Address: "bob@example.org", On: true}))
+			},
+		},
+		{
+			"EndVacation", "account.vacation", "bob@example.org", `"on":true`, `"on":false,"subject":"Away"`,
+			func(ctx context.Context) error { return dropped(f.EndVacation(ctx, "bob@example.org")) },
+			func(ctx context.Context) error { return dropped(f.EndVacation(ctx, "nobody@example.org")) },
+		},
+		{
+			"AddSender", "sender.add", "bob@example.org", "", `{"sender":"@example.org"}`,
+			func(ctx context.Context) error {
+				return dropped(f.AddSender(ctx, admin.SenderRight{Address: "bob@example.org", Sender: "@example.org"}))
+			},
+			func(ctx context.Context) error {
+				return dropped(f.AddSender(ctx, admin.SenderRight{Address: "bob@example.org", Sender: "@example.org"}))
+			},
+		},
+		{
+			"RemoveSender", "sender.remove", "bob@example.org", `{"sender":"@example.org"}`, "",
+			func(ctx context.Context) error {
+				return f.RemoveSender(ctx, admin.SenderRight{Address: "bob@example.org", Sender: "@example.org"})
+			},
+			func(ctx context.Context) error {
+				return f.RemoveSender(ctx, admin.SenderRight{Address: "bob@example.org", Sender: "@example.org"})
+			},
+		},
+		{
 			"RemoveAlias", "alias.remove", "info@example.org", "alice@example.org", "",
 			func(ctx context.Context) error { return dropped(f.RemoveAlias(ctx, "info@example.org")) },
 			func(ctx context.Context) error { return dropped(f.RemoveAlias(ctx, "info@example.org")) },

@@ -22,6 +22,10 @@ func (f *fixture) settings() string {
 		func() (any, error) { return f.Domains(ctx) },
 		func() (any, error) { return f.DomainRecipients(ctx, "held.example") },
 		func() (any, error) { return f.Accounts(ctx) },
+		func() (any, error) {
+			account, _ := f.Account(ctx, "bob@example.org") // it may be gone
+			return account, nil
+		},
 		func() (any, error) { return f.Aliases(ctx) },
 		func() (any, error) { return f.Routes(ctx) },
 		func() (any, error) { return f.Sources(ctx) },

@@ -19,6 +19,11 @@ var undoings = map[string]undoing{
 	"account.change":     traitsRestorer.undoing(),
 	"account.disable":    statusRestorer.undoing(),
 	"account.enable":     statusRestorer.undoing(),
+	"account.forward":    forwardRestorer.undoing(),
+	"account.vacation":   vacationRestorer.undoing(),
+	"sender.add":         senderRestorer.undoing(),
+	"sender.remove":      senderRestorer.undoing(),
+	"alias.change":       aliasRestorer.undoing(),
 	"alias.add":          aliasRestorer.undoing(),
 	"alias.remove":       aliasRestorer.undoing(),
 	"route.add":          routeRestorer.undoing(),
@@ -75,12 +80,15 @@ var aliasRestorer = restorer[aliasState]{
 		}
 		return new(aliasStateOf(aliases[i])), nil
 	},
-	put: func(ctx context.Context, a *Admin, subject string, _, was *aliasState) (err error) {
-		if was == nil {
+	put: func(ctx context.Context, a *Admin, subject string, is, was *aliasState) (err error) {
+		switch {
+		case was == nil:
 			_, err = a.RemoveAlias(ctx, subject)
-			return err
+		case is == nil:
+			_, err = a.AddAlias(ctx, NewAlias{Source: subject, Targets: was.Targets})
+		default:
+			_, err = a.ChangeAlias(ctx, NewAlias{Source: subject, Targets: was.Targets})
 		}
-		_, err = a.AddAlias(ctx, NewAlias{Source: subject, Targets: was.Targets})
 		return err
 	},
 }

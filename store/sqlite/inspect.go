@@ -54,11 +54,21 @@ type inspection struct {
 	source mail.Address
 	target mail.Address // whose way is followed
 	passed map[string]bool
+	detour int // forwards and catch-alls on the way
 	found  []store.AddressProblem
 }
 
 func (p *inspection) note(kind store.ProblemKind, at mail.Address) {
 	p.found = append(p.found, store.AddressProblem{Kind: kind, Target: p.target, At: at})
+}
+
+// noteReturn notes that a way leads back to the source.
+func (p *inspection) noteReturn(at mail.Address) {
+	if p.detour > 0 {
+		p.note(store.TargetReturns, at)
+	} else {
+		p.note(store.TargetLoops, at)
+	}
 }
 
 func (p *inspection) alias(a store.Alias) error {
@@ -112,7 +122,7 @@ func (p *inspection) targets(targets []mail.Address) error {
 // follow is expansion.follow for who wants to know what is on the way.
 func (p *inspection) follow(a mail.Address, depth int) (arrives bool, err error) {
 	if a.Key() == p.source.Key() {
-		p.note(store.TargetReturns, a)
+		p.noteReturn(a)
 		return false, nil
 	}
 	if p.passed[a.Key()] || depth >= maxAliasDepth {
@@ -171,7 +181,7 @@ func (p *inspection) held(d knownDomain, a mail.Address) (arrives bool, err erro
 func (p *inspection) holder(h holder, a mail.Address, depth int) (arrives bool, err error) {
 	switch {
 	case a.Base().Key() == p.source.Key(): // under a tag
-		p.note(store.TargetReturns, a)
+		p.noteReturn(a)
 		return false, nil
 	case h.refuses:
 		p.note(store.TargetRefuses, a)
@@ -184,7 +194,7 @@ func (p *inspection) holder(h holder, a mail.Address, depth int) (arrives bool, 
 			return false, err
 		}
 		known := len(p.found)
-		if _, err := p.all(targets, depth+1); err != nil {
+		if _, err := p.around(targets, depth); err != nil {
 			return false, err
 		}
 		p.found = onlyReturns(p.found, known)
@@ -205,8 +215,12 @@ func onlyReturns(found []store.AddressProblem, known int) []store.AddressProblem
 
 // nobody looks who gets mail for an address that nobody has.
 func (p *inspection) nobody(d knownDomain, a mail.Address, depth int) (arrives bool, err error) {
-	if p.source.Local == "" && p.source.Domain == a.Domain {
+	switch {
+	case p.source.Local == "" && p.source.Domain == a.Domain:
 		p.note(store.TargetReturns, a)
+		return false, nil
+	case a.Base().Key() == p.source.Key(): // an alias that isn't there yet, under a tag
+		p.noteReturn(a)
 		return false, nil
 	}
 	f, ok, err := p.names.alias(d.id, "")
@@ -218,5 +232,13 @@ func (p *inspection) nobody(d knownDomain, a mail.Address, depth int) (arrives b
 		return false, nil
 	}
 	p.note(store.TargetCaught, a)
-	return p.all(f.targets, depth+1)
+	return p.around(f.targets, depth)
+}
+
+// around follows a forward or a catch-all: what comes back by one is no loop of
+// aliases.
+func (p *inspection) around(targets []mail.Address, depth int) (arrives bool, err error) {
+	p.detour++
+	defer func() { p.detour-- }()
+	return p.all(targets, depth+1)
 }

@@ -13,7 +13,7 @@ import (
 
 var problemWords = map[store.ProblemKind]string{
 	store.TargetUnknown: "unknown", store.TargetCaught: "caught", store.TargetRefuses: "refuses", store.TargetDisabled: "disabled",
-	store.TargetHeld: "held", store.TargetUnlisted: "unlisted", store.TargetReturns: "returns",
+	store.TargetHeld: "held", store.TargetUnlisted: "unlisted", store.TargetReturns: "returns", store.TargetLoops: "loops",
 	store.SourceTakesTag: "takes the tag of", store.SourceTakesRole: "takes the role", store.SourceCatchesAll: "catches all", store.SourceLeadsNowhere: "nowhere",
 }
 
@@ -52,6 +52,9 @@ func TestInspect(t *testing.T) {
 		{"says if we only hold its mail", "new@example.org", "user@backup.example", "user@backup.example held"},
 		{"says if the other server won't know it", "new@example.org", "other@listed.example", "other@listed.example unlisted"},
 		{"says if a forward leads back, and nothing else of it", "new@example.org", "back@example.org", "back@example.org returns new@example.org"},
+		{"says if it loops", "new@example.org", "new@example.org", "new@example.org loops, nowhere"},
+		{"says if it loops under a tag", "new@example.org", "new+x@example.org alice@example.org", "new+x@example.org loops"},
+		{"says if it loops by another alias", "sales@example.org", "team@example.org", "team@example.org loops sales@example.org"},
 		{"says whose tag it takes", "bob+x@example.org", "alice@example.org", "takes the tag of bob@example.org"},
 		{"says that of an alias's tag too", "sales+x@example.org", "alice@example.org", "takes the tag of sales@example.org"},
 		{"says nothing of a tag of nobody", "nobody+x@example.org", "alice@example.org", ""},
@@ -79,8 +82,8 @@ func TestInspect(t *testing.T) {
 	for _, test := range []struct{ it, account, targets, want string }{
 		{"finds nothing wrong with a forward", "alice@example.org", "x@far.test", ""},
 		{"says if it leads to nobody", "alice@example.org", "nobody@example.org", "nobody@example.org unknown, nowhere"},
-		{"says if it leads to itself", "alice@example.org", "alice+x@example.org", "alice+x@example.org returns, nowhere"},
-		{"says if it comes back by an alias", "alice@example.org", "team@example.org", "team@example.org returns alice+team@example.org"},
+		{"says if it leads to itself", "alice@example.org", "alice+x@example.org", "alice+x@example.org loops, nowhere"},
+		{"says if it comes back by an alias", "alice@example.org", "team@example.org", "team@example.org loops alice+team@example.org"},
 	} {
 		t.Run(test.it, func(t *testing.T) {
 			forward := store.Forward{}
