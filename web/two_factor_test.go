@@ -93,7 +93,7 @@ func TestSecondFactor(t *testing.T) {
 	code, err := totp.GenerateCode(secret, s.now())
 	s.must(err)
 	on := b.post("/me/two-factor", "do", "confirm", "code", code)
-	on.has(t, http.StatusOK, "Your recovery codes", "10 recovery codes of 10 left")
+	on.has(t, http.StatusOK, "Your recovery codes", "10 of 10 recovery codes are left")
 	recovery := regexp.MustCompile(`(?m)[a-z2-7]{4}(-[a-z2-7]{4}){3}`).FindAllString(html.UnescapeString(on.body), -1)
 	if len(recovery) != 10 {
 		t.Fatalf("%d recovery codes are shown:\n%s", len(recovery), on.body)
@@ -122,7 +122,7 @@ func TestSecondFactor(t *testing.T) {
 			t.Errorf("try %d of a recovery code: signed in is %t", i, in)
 		}
 	}
-	b.get("/me/two-factor").has(t, http.StatusOK, "9 recovery codes of 10 left")
+	b.get("/me/two-factor").has(t, http.StatusOK, "9 of 10 recovery codes are left")
 	if log := s.log.String(); strings.Contains(log, secret) || strings.Contains(log, recovery[3]) || strings.Contains(log, code) {
 		t.Error("a secret is in the log")
 	}
@@ -137,7 +137,7 @@ func TestSecondFactorIsChangedWithItsCode(t *testing.T) {
 		b.post("/me/two-factor", "do", do).has(t, http.StatusUnprocessableEntity, textWrongCode)
 	}
 	b.post("/me/two-factor", "do", "begin").has(t, http.StatusConflict, "is on already")
-	b.post("/me/two-factor", "do", "codes", "code", s.nextCode(user)).has(t, http.StatusOK, "Your recovery codes", "10 recovery codes of 10 left")
+	b.post("/me/two-factor", "do", "codes", "code", s.nextCode(user)).has(t, http.StatusOK, "Your recovery codes", "10 of 10 recovery codes are left")
 	s.firstStep(user).post("/login/code", "code", old[0]).has(t, http.StatusUnauthorized)
 
 	s.wait(confirmFor)

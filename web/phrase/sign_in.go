@@ -66,7 +66,7 @@ func LeftCodes(n int) string {
 	if n == 0 {
 		return "No recovery code is left. Make new ones, or you are locked out if you lose the app."
 	}
-	return fmt.Sprintf("%s of 10 left.", Plural(int64(n), "recovery code", "recovery codes"))
+	return fmt.Sprintf("%s of 10 recovery codes %s left.", Number(int64(n)), IsAre(int64(n)))
 }
 
 // NewPassword says what a new password of one's own has done.
