@@ -9,6 +9,7 @@ import (
 
 	"postroom/store/admin"
 	"postroom/store/auth"
+	"postroom/web/phrase"
 )
 
 type accountsPage struct {
@@ -115,11 +116,11 @@ func (p *pages) addAccount(v *visit) error {
 		return err
 	case generated:
 		return p.accountPage(v, added.Address, accountNews{Secret: &secret{
-			Title: "The account is ready", Password: password,
-			Text: fmt.Sprintf("%s can log in with this password, and mail for it arrives from now on.", added.Address),
+			Title: phrase.AccountReady, Password: password,
+			Text: fmt.Sprintf(phrase.AccountReadyText, added.Address),
 		}})
 	}
-	return v.done(accountURL(added.Address), "The account is ready: mail for it arrives from now on.")
+	return v.done(accountURL(added.Address), phrase.AccountReadyNoPassword)
 }
 
 // password returns the password that a form asks for: the one that was typed,
@@ -136,7 +137,7 @@ func (v *visit) password() (password string, generated bool) {
 // database in the clear.
 type secret struct{ Title, Text, Password string }
 
-var errQuota = &admin.Error{Kind: admin.Invalid, Text: "The quota should be a size such as 500MB or 2GB, or empty for none."}
+var errQuota = &admin.Error{Kind: admin.Invalid, Text: phrase.BadQuota}
 
 // octetsTyped writes a size so that parseOctets reads the same: in the largest unit
 // of which it is a whole number.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"postroom/store/admin"
+	"postroom/web/phrase"
 )
 
 type aliasesPage struct {
@@ -56,7 +57,7 @@ func (p *pages) addAlias(v *visit) error {
 	case err != nil:
 		return err
 	}
-	return v.done("/aliases", fmt.Sprintf("Mail for %s goes to %s from now on.", added.Source, strings.Join(added.Targets, ", ")))
+	return v.done("/aliases", fmt.Sprintf(phrase.AliasAdded, added.Source, strings.Join(added.Targets, ", ")))
 }
 
 // addressesIn takes apart what was typed: an address a line, or with commas or
@@ -83,10 +84,10 @@ func aliasLoss(a admin.Alias) confirmPage {
 	page := confirmPage{
 		Title: "Remove the alias " + a.Source + "?", Back: "/aliases", BackText: "Aliases",
 		Action: aliasURL(a.Source) + "/remove", Button: "Remove the alias",
-		Lost: []string{"Mail for it is refused as unknown from then on, unless the domain has a catch-all. It won’t reach these addresses any more:"},
+		Lost: []string{phrase.AliasLost},
 	}
 	if strings.HasPrefix(a.Source, "@") {
-		page.Lost = []string{"Mail for addresses of " + a.Source[1:] + " that don’t exist is refused from then on. It won’t reach these addresses any more:"}
+		page.Lost = []string{fmt.Sprintf(phrase.CatchAllLost, a.Source[1:])}
 	}
 	page.Items = a.Targets
 	return page

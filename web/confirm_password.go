@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"postroom/store/auth"
+	"postroom/web/phrase"
 )
 
 // A confirmPasswordPage asks who is signed in for the password once more, before
@@ -21,8 +22,8 @@ type confirmPasswordPage struct {
 }
 
 const (
-	textWrongPassword = "That is not the password of this account. App passwords don’t count here."
-	textOnceMore      = "Thank you. Nothing has been changed yet: do it once more now."
+	textWrongPassword = phrase.WrongPassword
+	textOnceMore      = phrase.OnceMore
 )
 
 // confirmed reports whether the password was given lately.
@@ -76,7 +77,7 @@ func (v *visit) hasPage(at string) bool {
 
 func (p *pages) showConfirmPassword(v *visit) error {
 	query := v.r.URL.Query()
-	return v.show("confirm_password", "Confirm that it’s you", confirmPasswordPage{
+	return v.show("confirm_password", phrase.ConfirmItIsYou, confirmPasswordPage{
 		Username: v.user.Address.String(), Next: local(query.Get("next")), Again: query.Get("again") != "", Code: !v.user.TwoFactor.IsZero(),
 	})
 }
@@ -102,7 +103,7 @@ func (p *pages) confirmPassword(v *visit) error {
 	}
 	switch {
 	case page.Mistake != "":
-		return v.showAs(code, "confirm_password", "Confirm that it’s you", page)
+		return v.showAs(code, "confirm_password", phrase.ConfirmItIsYou, page)
 	case err != nil:
 		return err
 	}

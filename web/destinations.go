@@ -78,13 +78,13 @@ func summaryOf(all []admin.Destination) (text, tone string) {
 	}
 	switch {
 	case failing > 0 && paused > 0:
-		return fmt.Sprintf("%s can’t be reached at the moment, and %s paused.", phrase.Plural(failing, "destination", "destinations"), countIs(paused)), "warn"
+		return fmt.Sprintf(phrase.SomeFailAndPaused, phrase.Plural(failing, "destination", "destinations"), countIs(paused)), "warn"
 	case failing > 0:
-		return phrase.Plural(failing, "destination", "destinations") + " can’t be reached at the moment. It is tried again by itself.", "warn"
+		return fmt.Sprintf(phrase.SomeFail, phrase.Plural(failing, "destination", "destinations")), "warn"
 	case paused > 0:
-		return phrase.Plural(paused, "destination", "destinations") + " " + phrase.IsAre(paused) + " paused. The rest is fine.", "warn"
+		return fmt.Sprintf(phrase.SomePaused, phrase.Plural(paused, "destination", "destinations"), phrase.IsAre(paused)), "warn"
 	}
-	return "Every destination can be reached, as far as is known.", "good"
+	return phrase.AllReached, "good"
 }
 
 func countIs(n int64) string { return phrase.Number(n) + " " + phrase.IsAre(n) }
@@ -127,13 +127,13 @@ func (p *pages) changeDestination(v *visit) error {
 		if hasMistake(err) && v.field("back") == "" { // it was typed
 			return p.destinationsPage(v, domain, err)
 		}
-		return v.told(to, err, fmt.Sprintf("Mail for %s is kept here until you resume it. What is being sent at this moment is finished.", domain))
+		return v.told(to, err, fmt.Sprintf(phrase.DestinationPaused, domain))
 	case "resume":
 		err := p.Admin.ResumeDestination(v.r.Context(), domain)
-		return v.told(to, err, fmt.Sprintf("Mail for %s goes on.", domain))
+		return v.told(to, err, fmt.Sprintf(phrase.DestinationGoesOn, domain))
 	case "retry":
 		n, err := p.Admin.RetryQueue(v.r.Context(), admin.QueueSelection{Domain: domain})
-		return v.told(to, err, fmt.Sprintf("%s at %s %s due now. What its server answers is shown as soon as it does.",
+		return v.told(to, err, fmt.Sprintf(phrase.DestinationDue,
 			phrase.Plural(n, "recipient", "recipients"), domain, phrase.IsAre(n)))
 	}
 	return errNoPage

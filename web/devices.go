@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"postroom/store/admin"
+	"postroom/web/phrase"
 )
 
 type devicesPage struct {
@@ -55,7 +56,7 @@ func (p *pages) addDevice(v *visit) error {
 	case err != nil:
 		return err
 	}
-	return v.done("/devices", fmt.Sprintf("Whatever comes from %s may submit mail as %s from now on.", added.Network, added.Account))
+	return v.done("/devices", fmt.Sprintf(phrase.DeviceAdded, added.Network, added.Account))
 }
 
 func (p *pages) confirmDevice(v *visit) error {
@@ -64,11 +65,11 @@ func (p *pages) confirmDevice(v *visit) error {
 		return err
 	}
 	return v.confirm(confirmPage{
-		Title: "Take the right to submit from " + d.Network + "?", Back: "/devices", BackText: "Devices",
+		Title: fmt.Sprintf(phrase.RemoveDeviceTitle, d.Network), Back: "/devices", BackText: "Devices",
 		Action: "/devices/remove", Button: "Remove the device", Hidden: []hiddenField{{"network", d.Network}},
 		Lost: []string{
-			fmt.Sprintf("What is there can’t send as %s any more without logging in; open sessions end.", d.Account),
-			"What it has sent already stays where it is.",
+			fmt.Sprintf(phrase.DeviceLost, d.Account),
+			phrase.DeviceMailStays,
 		},
 	})
 }
@@ -81,5 +82,5 @@ func (p *pages) removeDevice(v *visit) error {
 	if err := p.Admin.RemoveDevice(v.r.Context(), network); err != nil {
 		return err
 	}
-	return v.done("/devices", network+" can’t submit without logging in any more.")
+	return v.done("/devices", fmt.Sprintf(phrase.DeviceRemoved, network))
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"postroom/store/admin"
+	"postroom/web/phrase"
 )
 
 // device finds a device by its network.
@@ -31,9 +32,9 @@ func (p *pages) showDeviceChange(v *visit) error {
 func deviceChange(d admin.Device, account string) changePage {
 	return changePage{
 		Title: "Whose mail " + d.Network + " sends", Back: "/devices", BackText: "Devices", Action: "/devices/change",
-		About:  fmt.Sprintf("It sends as %s now. Open sessions in that name can’t send any more after the change.", d.Account),
+		About:  fmt.Sprintf(phrase.DeviceSendsAs, d.Account),
 		Hidden: []hiddenField{{"network", d.Network}},
-		Fields: []formField{{Name: "account", Label: "Submits as", Value: account, Longest: 320, CannotBeNone: true, Help: "An account of this server."}},
+		Fields: []formField{{Name: "account", Label: "Submits as", Value: account, Longest: 320, CannotBeNone: true, Help: phrase.DeviceAccountHelp}},
 	}
 }
 
@@ -52,5 +53,5 @@ func (p *pages) changeDevice(v *visit) error {
 	case err != nil:
 		return err
 	}
-	return v.done("/devices", fmt.Sprintf("%s sends as %s from now on.", moved.Network, moved.Account))
+	return v.done("/devices", fmt.Sprintf(phrase.DeviceMoved, moved.Network, moved.Account))
 }

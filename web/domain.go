@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"postroom/store/admin"
+	"postroom/web/phrase"
 )
 
 // A domainPage is about one domain, and the recipients of a backup domain.
@@ -117,18 +118,18 @@ func (p *pages) changeRecipients(v *visit) error {
 	switch v.field("do") {
 	case "add":
 		request.Add = typed
-		notice = fmt.Sprintf("Mail for %s is taken from now on; for addresses that aren’t listed it is refused.", strings.Join(first(typed, 3), ", "))
+		notice = fmt.Sprintf(phrase.RecipientsTaken, strings.Join(first(typed, 3), ", "))
 	case "remove":
 		request.Remove = typed
-		notice = fmt.Sprintf("Mail for %s is refused from now on.", strings.Join(typed, ", "))
+		notice = fmt.Sprintf(phrase.RecipientsRefused, strings.Join(typed, ", "))
 	case "any":
 		request.Any = true
-		notice = fmt.Sprintf("Mail for every address at %s is taken from now on.", name)
+		notice = fmt.Sprintf(phrase.AllRecipientsTaken, name)
 	default:
 		return errNoPage
 	}
 	if !request.Any && len(typed) == 0 {
-		return p.domainPage(v, domainNews{mistake: &admin.Error{Kind: admin.Invalid, Text: "Give at least one address."}})
+		return p.domainPage(v, domainNews{mistake: &admin.Error{Kind: admin.Invalid, Text: phrase.NoRecipientGiven}})
 	}
 	_, err := p.Admin.ChangeDomainRecipients(v.r.Context(), request)
 	switch {

@@ -57,9 +57,9 @@ func (p *pages) addDomain(v *visit) error {
 	case err != nil:
 		return err
 	case added.Backup:
-		return v.done(domainURL(added.Name), fmt.Sprintf("Mail for %s is held here from now on while its own server is down. Next, say which addresses it has.", added.Name))
+		return v.done(domainURL(added.Name), fmt.Sprintf(phrase.BackupAdded, added.Name))
 	}
-	return v.done("/domains", fmt.Sprintf("%s is served from now on. Next, give it accounts.", added.Name))
+	return v.done("/domains", fmt.Sprintf(phrase.DomainAdded, added.Name))
 }
 
 func (p *pages) confirmDomain(v *visit) error { return p.domainConfirmation(v, nil) }
@@ -82,19 +82,19 @@ func domainLoss(d admin.Domain) confirmPage {
 	}
 	if d.Backup {
 		page.Lost = []string{
-			"Mail for it is refused from then on: while its own server is down, senders’ servers have to wait themselves.",
-			"What waits here already is still sent.",
+			phrase.BackupLost,
+			phrase.BackupKept,
 		}
 		return page
 	}
 	if d.Accounts == 0 && d.Aliases == 0 {
 		page.Lost = []string{
-			"Mail for addresses at " + d.Name + " is refused from then on: senders get “relaying denied” at once.",
-			"No stored mail is lost, because nothing here has an address in this domain. It can be added again at any time.",
+			fmt.Sprintf(phrase.DomainLost, d.Name),
+			phrase.NoMailLost,
 		}
 		return page
 	}
-	page.Lost = []string{fmt.Sprintf("%s still has %s and %s. They have to be removed first, so that no mailbox disappears by accident.",
+	page.Lost = []string{fmt.Sprintf(phrase.DomainInUse,
 		d.Name, phrase.Plural(int64(d.Accounts), "account", "accounts"), phrase.Plural(int64(d.Aliases), "alias", "aliases"))}
 	if d.Accounts > 0 {
 		page.Blocked = append(page.Blocked, link{Text: "Its accounts", URL: "/accounts?q=%40" + d.Name})
@@ -120,5 +120,5 @@ func (p *pages) removeDomain(v *visit) error {
 	case err != nil:
 		return err
 	}
-	return v.done("/domains", name+" is not served any more.")
+	return v.done("/domains", fmt.Sprintf(phrase.DomainRemoved, name))
 }

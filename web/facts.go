@@ -90,7 +90,7 @@ func reasonName(e store.Event) string {
 	case store.Attempt:
 		return "Note"
 	case store.Bounced, store.Delayed, store.Reported:
-		return "Who hears of it"
+		return phrase.WhoHears
 	}
 	return "Because"
 }

@@ -8,6 +8,7 @@ import (
 
 	"postroom/store"
 	"postroom/store/admin"
+	"postroom/web/phrase"
 )
 
 // A failure is a page that says what went wrong and what to do now.
@@ -29,42 +30,18 @@ func (f failure) Error() string { return fmt.Sprintf("%d %s", f.Code, f.Title) }
 
 // The failures that have nothing to do with one page alone.
 var (
-	errNoPage = failure{
-		http.StatusNotFound, "There is no such page",
-		"The address may be mistyped, or what it showed has been removed since. The overview leads to everything that there is.",
-	}
-	errNotAdmin = failure{
-		http.StatusForbidden, "That is for administrators",
-		"You are signed in with an account that may look after itself alone. An administrator can do this for you.",
-	}
-	errMethod = failure{
-		http.StatusMethodNotAllowed, "That can’t be done here",
-		"This address doesn’t take that kind of request. Go back to the page that you came from and use its buttons.",
-	}
-	errCrossOrigin = failure{
-		http.StatusForbidden, "That request came from another site",
-		"Nothing was changed. To do it on purpose, open postroom itself and use its own buttons.",
-	}
-	errBadForm = failure{
-		http.StatusBadRequest, "That is not a form",
-		"What was sent here can’t be read. Nothing was changed. Go back to the page that you came from and use its buttons.",
-	}
-	errTooLarge = failure{
-		http.StatusRequestEntityTooLarge, "That is too much at once",
-		"Forms here take 64 KB, and a message to be checked 1 MB. Nothing was changed; go back and send less.",
-	}
-	errOurs = failure{
-		http.StatusInternalServerError, "Something went wrong on our side",
-		"It has been written to the server’s log. Mail goes on as before; try again in a moment, and look into the log if it stays.",
-	}
+	errNoPage      = failure{http.StatusNotFound, phrase.NoPage, phrase.NoPageNow}
+	errNotAdmin    = failure{http.StatusForbidden, phrase.ForAdministrators, phrase.ForAdministratorsNow}
+	errMethod      = failure{http.StatusMethodNotAllowed, phrase.MethodTitle, phrase.MethodNow}
+	errCrossOrigin = failure{http.StatusForbidden, phrase.OtherSite, phrase.OtherSiteNow}
+	errBadForm     = failure{http.StatusBadRequest, phrase.NoForm, phrase.NoFormNow}
+	errTooLarge    = failure{http.StatusRequestEntityTooLarge, phrase.TooMuch, phrase.TooMuchNow}
+	errOurs        = failure{http.StatusInternalServerError, phrase.OurFault, phrase.OurFaultNow}
 )
 
 // errGone says that what a page was about is not there any more, and what to do.
 func errGone(what string) error {
-	return failure{
-		http.StatusNotFound, "This " + what + " is gone",
-		"It has been removed since the page that you came from was made. Nothing was changed. The list shows what there is now.",
-	}
+	return failure{http.StatusNotFound, "This " + what + " is gone", phrase.RemovedMeanwhile}
 }
 
 // failureFor decides what a visitor learns of err: its kind, never its text,

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"postroom/store/admin"
+	"postroom/web/phrase"
 )
 
 func (p *pages) setServerLimits(v *visit) error {
@@ -34,9 +35,9 @@ func (p *pages) setLimits(v *visit, name, to string, again func(*visit, *typedLi
 		Name: name, MessagesPerHour: v.field("messages_per_hour"), MessagesPerDay: v.field("messages_per_day"),
 		RecipientsPerHour: v.field("recipients_per_hour"), RecipientsPerDay: v.field("recipients_per_day"),
 	}
-	request, notice := typed, "The limits are set. They hold from now on."
+	request, notice := typed, phrase.LimitsSet
 	if v.field("do") == "clear" {
-		request, notice = admin.SetLimit{Name: name}, "From now on the configuration’s limits hold."
+		request, notice = admin.SetLimit{Name: name}, phrase.LimitsCleared
 	}
 	for _, limit := range []*string{&request.MessagesPerHour, &request.MessagesPerDay, &request.RecipientsPerHour, &request.RecipientsPerDay} {
 		if *limit = strings.TrimSpace(*limit); *limit == "" {

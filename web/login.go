@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"postroom/store/auth"
+	"postroom/web/phrase"
 )
 
 type loginPage struct {
@@ -20,10 +21,10 @@ type loginPage struct {
 // What a sign-in that failed is told. The first is the same for a wrong name, a
 // wrong password and a disabled account.
 const (
-	textDenied  = "The address or the password is wrong. App passwords don’t open this page."
-	textBusy    = "Too many people are signing in at the moment. Try again in a few seconds."
-	textBlocked = "Too many sign-ins from your address have failed, so none is looked at for a while, whatever the password. Try again after %s UTC, or from another place."
-	textListed  = "An administrator doesn’t let anybody sign in from your network."
+	textDenied  = phrase.SignInDenied
+	textBusy    = phrase.SignInBusy
+	textBlocked = phrase.SignInBlocked
+	textListed  = phrase.SignInListed
 )
 
 func (p *pages) showLogin(v *visit) error {

@@ -1,6 +1,10 @@
 package web
 
-import "postroom/store/admin"
+import (
+	"postroom/store/admin"
+
+	"postroom/web/phrase"
+)
 
 // A mePage is the first of the pages that everybody has, about the own account.
 type mePage struct {
@@ -29,7 +33,7 @@ func (p *pages) own(v *visit) (admin.Account, error) {
 // home is where the way on from a failure leads.
 func (v *visit) home() link {
 	if v.user != nil && !v.user.Admin {
-		return link{Text: "To your own page", URL: "/me"}
+		return link{Text: phrase.ToOwnPage, URL: "/me"}
 	}
 	return link{Text: "To the overview", URL: "/"}
 }

@@ -12,6 +12,7 @@ import (
 
 	"postroom/store"
 	"postroom/store/zone"
+	"postroom/web/phrase"
 )
 
 // Public returns the handler of what anybody may ask for, and nothing else: for the
@@ -80,10 +81,10 @@ func (p *pages) public(find func(*http.Request) (publication, error)) http.Handl
 		found, err := find(r)
 		switch {
 		case errors.Is(err, store.ErrNotFound):
-			http.Error(w, "There is no such file for this name.", http.StatusNotFound)
+			http.Error(w, phrase.NoSuchFile, http.StatusNotFound)
 		case err != nil:
 			p.Log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "err", err)
-			http.Error(w, "Try again later.", http.StatusInternalServerError)
+			http.Error(w, phrase.LaterAgain, http.StatusInternalServerError)
 		default:
 			found.head(w.Header())
 			_, _ = io.WriteString(w, found.text) // fails only if nobody is there to read it

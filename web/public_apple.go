@@ -10,6 +10,7 @@ import (
 
 	"postroom/store"
 	"postroom/store/zone"
+	"postroom/web/phrase"
 )
 
 // profileKind is the Content-Type by which Apple's programs know a profile.
@@ -62,7 +63,7 @@ func newProfile(address string, s zone.Server) (publication, error) {
 	}
 	profile := plist{
 		{"PayloadContent", []plist{account}},
-		{"PayloadDescription", "Sets up Mail for " + address + ". It asks for the password."},
+		{"PayloadDescription", fmt.Sprintf(phrase.AppleProfile, address)},
 		{"PayloadDisplayName", "Mail of " + address},
 		{"PayloadIdentifier", profileID(address, s)},
 		{"PayloadOrganization", s.Hostname},

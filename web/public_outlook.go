@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"postroom/store/zone"
+	"postroom/web/phrase"
 )
 
 // Namespaces of Outlook's autodiscover, in the form that has no Exchange server
@@ -150,7 +151,7 @@ func newOutlookAccount(address string, s zone.Server) outlookAccount {
 func outlookRefusal() (publication, error) {
 	var refusal outlookError
 	refusal.Error.Code = 600
-	refusal.Error.Message = "This is where Outlook asks for mail settings. It must post a request with a mail address."
+	refusal.Error.Message = phrase.OutlookAsks
 	return outlookPublication(outlookDocument{Response: refusal})
 }
 

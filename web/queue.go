@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -74,7 +75,7 @@ func (p *pages) countQueue(v *visit, page *queuePage, part queuePart) error {
 	if !exact {
 		count = "More than " + count
 	}
-	page.Title, page.All = count+page.Filter.Text(), "All of them ("+strings.ToLower(count)+"):"
+	page.Title, page.All = count+page.Filter.Text(), fmt.Sprintf(phrase.AllOfThem, strings.ToLower(count))
 	return nil
 }
 

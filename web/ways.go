@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"postroom/store/admin"
+	"postroom/web/phrase"
 )
 
 type routesPage struct {
@@ -35,10 +36,10 @@ type tlsChoice struct {
 // tlsChoices are the policies that a route can have.
 func tlsChoices(chosen string) []tlsChoice {
 	choices := []tlsChoice{
-		{"", "Fitting", "Always if there is a password to protect (unless the server is this machine), else if offered.", false},
-		{"may", "If offered", "Encrypted if the server offers it, whatever its certificate; otherwise in the clear.", false},
-		{"must", "Always", "Only with a certificate that is valid for the server; mail waits rather than go unprotected.", false},
-		{"none", "Never", "In the clear, for servers whose encryption is broken. Anybody on the way can read it.", false},
+		{"", "Fitting", phrase.EncryptedFitting, false},
+		{"may", "If offered", phrase.EncryptedIfOffered, false},
+		{"must", "Always", phrase.EncryptedAlways, false},
+		{"none", "Never", phrase.EncryptedNever, false},
 	}
 	for i := range choices {
 		choices[i].Chosen = choices[i].Value == chosen
@@ -114,7 +115,7 @@ func (p *pages) addRoute(v *visit) error {
 	if row.Server == "" {
 		where = "goes to the servers that its MX records name, under this policy,"
 	}
-	return v.done("/routes", fmt.Sprintf("From now on %s %s, what waits in the queue too.", row.Name(), where))
+	return v.done("/routes", fmt.Sprintf(phrase.RouteTakes, row.Name(), where))
 }
 
 func (p *pages) confirmRoute(v *visit) error {
@@ -129,12 +130,12 @@ func (p *pages) confirmRoute(v *visit) error {
 // routeLoss says what the removal of a route changes.
 func routeLoss(r routeRow) confirmPage {
 	page := confirmPage{
-		Title: "Remove the route of " + r.Name() + "?", Back: "/routes", BackText: "Routes",
+		Title: fmt.Sprintf(phrase.RemoveRouteTitle, r.Name()), Back: "/routes", BackText: "Routes",
 		Action: "/routes/remove", Button: "Remove the route", Hidden: []hiddenField{{"domain", r.Domain}, {"from", r.From}},
-		Lost: []string{"Such mail, what waits in the queue too, takes the next route that fits it, or goes where the MX records of its domain lead."},
+		Lost: []string{phrase.NextRoute},
 	}
 	if r.Auth {
-		page.Lost = append(page.Lost, "Its password is forgotten.")
+		page.Lost = append(page.Lost, phrase.RoutePasswordForgotten)
 	}
 	return page
 }
@@ -147,5 +148,5 @@ func (p *pages) removeRoute(v *visit) error {
 	if err := p.Admin.RemoveRoute(v.r.Context(), request); err != nil {
 		return err
 	}
-	return v.done("/routes", "The route was removed.")
+	return v.done("/routes", phrase.RouteRemoved)
 }

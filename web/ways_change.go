@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"postroom/store/admin"
+	"postroom/web/phrase"
 )
 
 // route finds a route by what its row's links name.
@@ -39,11 +40,11 @@ func (p *pages) showRouteChange(v *visit) error {
 // routeChange is the form about a route, as it was typed.
 func routeChange(r routeRow, typed admin.AddRoute) changePage {
 	page := changePage{
-		Title: "Change the route of " + r.Name(), Back: "/routes", BackText: "Routes", Action: "/routes/change",
-		About:  "It takes effect at once, for what waits in the queue too.",
+		Title: fmt.Sprintf(phrase.ChangeRouteTitle, r.Name()), Back: "/routes", BackText: "Routes", Action: "/routes/change",
+		About:  phrase.AtOnce,
 		Hidden: []hiddenField{{"domain", r.Domain}, {"from", r.From}},
 		Fields: []formField{
-			{Name: "host", Label: "Goes to", Value: typed.Host, Placeholder: "smtp.example.net:587", Longest: 300, CannotBeNone: true, Help: "A server, with its port unless that is 25; mx for the servers that the domain’s MX records name."},
+			{Name: "host", Label: "Goes to", Value: typed.Host, Placeholder: "smtp.example.net:587", Longest: 300, CannotBeNone: true, Help: phrase.RouteHostHelp},
 			{Name: "user", Label: "User name", Hint: "empty: none", Value: typed.User, Longest: 500},
 			{Name: "password", Label: "Password", Hint: "never shown again", Password: true, Longest: 1000},
 			{Name: "tls", Label: "Encryption"},
@@ -76,7 +77,7 @@ func (p *pages) changeRoute(v *visit) error {
 	case err != nil:
 		return err
 	}
-	return v.done("/routes", "The route was changed. It holds for what waits in the queue too.")
+	return v.done("/routes", phrase.RouteChanged)
 }
 
 // source finds a source address by what its row's links name.
@@ -103,12 +104,12 @@ func (p *pages) showSourceChange(v *visit) error {
 
 func (p *pages) sourceChange(s admin.Source, name string) changePage {
 	return changePage{
-		Title: fmt.Sprintf("What %s calls itself", s.IP), Back: "/sources", BackText: "Source addresses", Action: "/sources/change",
-		About:  fmt.Sprintf("For mail from %s. It takes effect with the next connection.", everybodyOr(s.For)),
+		Title: fmt.Sprintf(phrase.SourceNameTitle, s.IP), Back: "/sources", BackText: "Source addresses", Action: "/sources/change",
+		About:  fmt.Sprintf(phrase.SourceNameAbout, everybodyOr(s.For)),
 		Hidden: []hiddenField{{"ip", s.IP}, {"for", s.For}},
 		Fields: []formField{{
 			Name: "name", Label: "Name", Hint: "empty: " + p.Hostname, Value: name, Placeholder: "out.example.org", Longest: 253,
-			Help: "The name should lead to the address in DNS, and the address back to the name: many servers check.",
+			Help: phrase.SourceNameHelp,
 		}},
 	}
 }
@@ -132,7 +133,7 @@ func (p *pages) changeSource(v *visit) error {
 	if name == "" {
 		name = p.Hostname
 	}
-	return v.done("/sources", fmt.Sprintf("%s calls itself %s from the next connection on.", changed.IP, name))
+	return v.done("/sources", fmt.Sprintf(phrase.SourceNamed, changed.IP, name))
 }
 
 // changeURL is the page that changes what a row's links name.

@@ -14,31 +14,31 @@ func (f fate) text(now time.Time) string {
 	ago := phrase.Relative(f.At, now)
 	switch f.State {
 	case inMaildrop:
-		return fmt.Sprintf("It is in the maildrop of %s and has not been collected yet.", f.Who)
+		return fmt.Sprintf(phrase.InMaildrop, f.Who)
 	case isCollected:
-		return fmt.Sprintf("%s collected it %s; it is still in the maildrop.", f.Who, ago)
+		return fmt.Sprintf(phrase.CollectedAgo, f.Who, ago)
 	case isDeleted:
 		if f.taken.IsZero() {
-			return fmt.Sprintf("It was deleted from the maildrop of %s %s without having been collected.", f.Who, ago)
+			return fmt.Sprintf(phrase.DeletedUncollected, f.Who, ago)
 		}
-		return fmt.Sprintf("%s collected it, and deleted it from the maildrop %s.", f.Who, ago)
+		return fmt.Sprintf(phrase.DeletedAgo, f.Who, ago)
 	case isWaiting, isDeferred:
 		return f.waiting(now)
 	case isHeld:
-		return fmt.Sprintf("It is held in the queue and is not sent to %s until %s.", f.name(), letGo(f.held))
+		return fmt.Sprintf(phrase.HeldFor, f.name(), letGo(f.held))
 	case isSent:
 		if f.Host == "" {
-			return fmt.Sprintf("It was sent to %s %s.", f.name(), ago)
+			return fmt.Sprintf(phrase.SentAgo, f.name(), ago)
 		}
-		return fmt.Sprintf("%s took it for %s %s.", f.Host, f.name(), ago)
+		return fmt.Sprintf(phrase.SentAgoBy, f.Host, f.name(), ago)
 	case isBounced:
-		return fmt.Sprintf("It could not be delivered to %s and was given up %s%s.", f.name(), ago, andTold(f.told))
+		return fmt.Sprintf(phrase.BouncedAgo, f.name(), ago, andTold(f.told))
 	case isCancelled:
-		return fmt.Sprintf("It was taken out of the queue %s and is not sent to %s.", ago, f.name())
+		return fmt.Sprintf(phrase.CancelledAgo, ago, f.name())
 	case isRefused:
-		return fmt.Sprintf("It was refused %s and never became ours.", ago)
+		return fmt.Sprintf(phrase.RefusedAgo, ago)
 	}
-	return fmt.Sprintf("It is on its way to %s.", f.name())
+	return fmt.Sprintf(phrase.OnItsWay, f.name())
 }
 
 // name is who it is for, and by what way.
@@ -76,9 +76,9 @@ func (f fate) waiting(now time.Time) string {
 		next = "the next attempt is " + phrase.Relative(*f.Next, now)
 	}
 	if f.tries == 0 {
-		return fmt.Sprintf("It waits in the queue for %s; %s.", f.name(), next)
+		return fmt.Sprintf(phrase.WaitsFor, f.name(), next)
 	}
-	return fmt.Sprintf("It waits in the queue: %s could not be reached so far; %s.", f.name(), next)
+	return fmt.Sprintf(phrase.WaitsUnreached, f.name(), next)
 }
 
 // A tally says for how many recipients a message is in one state.
@@ -112,23 +112,23 @@ func tallyOf(fates []fate) []tally {
 
 // forAll says where a message is that has the same fate for all its recipients.
 var forAll = map[state]string{
-	isBounced:   "It could not be delivered to any of its %d recipients",
-	isHeld:      "It is held in the queue for all %d recipients",
-	isDeferred:  "It waits in the queue for all %d recipients, after attempts that failed for now.",
-	isWaiting:   "It waits in the queue for all %d recipients.",
-	isRefused:   "It was refused for all %d recipients and never became ours.",
-	isCancelled: "It was taken out of the queue for all %d recipients.",
-	isSent:      "Other servers took it for all %d recipients.",
-	inMaildrop:  "It is in the maildrops of all %d recipients and has not been collected yet.",
-	isCollected: "All %d recipients have collected it; it is still in their maildrops.",
-	isDeleted:   "It has been deleted from the maildrops of all %d recipients.",
+	isBounced:   phrase.AllBounced,
+	isHeld:      phrase.AllHeld,
+	isDeferred:  phrase.AllDeferred,
+	isWaiting:   phrase.AllWaiting,
+	isRefused:   phrase.AllRefused,
+	isCancelled: phrase.AllCancelled,
+	isSent:      phrase.AllSent,
+	inMaildrop:  phrase.AllInMaildrops,
+	isCollected: phrase.AllCollected,
+	isDeleted:   phrase.AllDeleted,
 }
 
 // whereabouts says in one sentence where a message is now.
 func whereabouts(fates []fate, now time.Time) string {
 	switch len(fates) {
 	case 0:
-		return "It was accepted; nothing more is known of it."
+		return phrase.NothingMoreKnown
 	case 1:
 		return fates[0].text(now)
 	}
@@ -140,7 +140,7 @@ func whereabouts(fates []fate, now time.Time) string {
 	if len(counts) == 1 && forAll[counts[0].State] != "" {
 		return inCommon(counts[0].State, fates)
 	}
-	return fmt.Sprintf("%d recipients: %s.", len(fates), strings.Join(parts, ", "))
+	return fmt.Sprintf(phrase.SeveralFates, len(fates), strings.Join(parts, ", "))
 }
 
 // inCommon says where a message is that has one state for all its recipients, and

@@ -1,0 +1,32 @@
+package phrase
+
+// What pages say of where a message is, for one recipient or for all.
+const (
+	WhoHears           = "Who hears of it"
+	InMaildrop         = "It is in the maildrop of %s and has not been collected yet."
+	CollectedAgo       = "%s collected it %s; it is still in the maildrop."
+	DeletedUncollected = "It was deleted from the maildrop of %s %s without having been collected."
+	DeletedAgo         = "%s collected it, and deleted it from the maildrop %s."
+	HeldFor            = "It is held in the queue and is not sent to %s until %s."
+	SentAgo            = "It was sent to %s %s."
+	SentAgoBy          = "%s took it for %s %s."
+	BouncedAgo         = "It could not be delivered to %s and was given up %s%s."
+	CancelledAgo       = "It was taken out of the queue %s and is not sent to %s."
+	RefusedAgo         = "It was refused %s and never became ours."
+	OnItsWay           = "It is on its way to %s."
+	WaitsFor           = "It waits in the queue for %s; %s."
+	WaitsUnreached     = "It waits in the queue: %s could not be reached so far; %s."
+	AllBounced         = "It could not be delivered to any of its %d recipients"
+	AllHeld            = "It is held in the queue for all %d recipients"
+	AllDeferred        = "It waits in the queue for all %d recipients, after attempts that failed for now."
+	AllWaiting         = "It waits in the queue for all %d recipients."
+	AllRefused         = "It was refused for all %d recipients and never became ours."
+	AllCancelled       = "It was taken out of the queue for all %d recipients."
+	AllSent            = "Other servers took it for all %d recipients."
+	AllInMaildrops     = "It is in the maildrops of all %d recipients and has not been collected yet."
+	AllCollected       = "All %d recipients have collected it; it is still in their maildrops."
+	AllDeleted         = "It has been deleted from the maildrops of all %d recipients."
+	NothingMoreKnown   = "It was accepted; nothing more is known of it."
+	SeveralFates       = "%d recipients: %s."
+	AllOfThem          = "All of them (%s):"
+)
