@@ -1,7 +1,8 @@
 package web
 
 import (
-	"fmt"
+	"cmp"
+	"strings"
 	"time"
 
 	"postroom/store/admin"
@@ -11,29 +12,65 @@ import (
 // concernsShown bounds how many concerns the first page tells.
 const concernsShown = 20
 
+// A concernsPage lists what the server has found out by itself, with what can be
+// done about each kind of it.
+type concernsPage struct {
+	Concerns []problem
+	List     listing
+	Kinds    map[string]bool // that there are: blocklist, listed, dns, certificate, other
+}
+
+func (p *pages) showConcerns(v *visit) error {
+	all, err := p.Admin.Concerns(v.r.Context())
+	if err != nil {
+		return err
+	}
+	page := concernsPage{Kinds: make(map[string]bool)}
+	rows := make([]problem, len(all))
+	for i, c := range all {
+		rows[i] = concernProblem(c, p.Now())
+		page.Kinds[concernKind(c)] = true
+	}
+	page.Concerns, page.List = part(v, rows, func(p problem) string { return p.Text })
+	return v.show("concerns", "What needs you", page)
+}
+
 // concerning are the things that the server has found out by itself.
 func concerning(concerns []admin.Concern, now time.Time) []problem {
 	var found []problem
 	for i, c := range concerns {
 		if i == concernsShown && len(concerns) > concernsShown+1 {
 			more := int64(len(concerns) - i)
-			return append(found, problem{Text: fmt.Sprintf("And %s more; “postroom concerns” shows them all.", phrase.Number(more))})
+			return append(found, problem{Text: "And " + phrase.Number(more) + " more.", Cure: "See all", URL: "/concerns"})
 		}
-		since := newMoment(c.Since, now)
-		found = append(found, problem{Text: c.Text, Cure: cureOf(c.Cure), URL: c.Cure, Since: &since})
+		found = append(found, concernProblem(c, now))
 	}
 	return found
 }
 
-// cureOf names the page that helps with a concern.
-func cureOf(path string) string {
-	switch section(path) {
-	case "certificate":
-		return "See the certificate"
-	case "domains":
-		return "See what to do"
-	case "lists":
-		return "See who it is"
+func concernProblem(c admin.Concern, now time.Time) problem {
+	since := newMoment(c.Since, now)
+	p := problem{Text: c.Text, Cure: cureOf(c.Cure), URL: c.Cure, Since: &since}
+	if !strings.HasPrefix(c.Cure, "/") { // it has no page of its own
+		p.Cure, p.URL = cureOf("/concerns"), "/concerns#"+concernKind(c)
 	}
-	return "See more"
+	return p
 }
+
+// concernKind says what a concern is about, by its key.
+func concernKind(c admin.Concern) string {
+	kind, _, _ := strings.Cut(c.Key, " ")
+	switch kind {
+	case "blocklist", "listed", "dns", "certificate":
+		return kind
+	}
+	return "other"
+}
+
+// cures name the pages that help with a concern, by their section.
+var cures = map[string]string{
+	"certificate": "See the certificate", "domains": "See what to do", "concerns": "See what to do", "lists": "See who it is",
+}
+
+// cureOf names the page that helps with a concern.
+func cureOf(path string) string { return cmp.Or(cures[section(path)], "See more") }

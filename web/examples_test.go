@@ -148,6 +148,10 @@ func (s *site) addPaths(paths map[string]string) {
 	refused := paths["message-refused"]
 	paths["sender-block"] = refused + "/sender?action=block"
 	paths["sender-allow"] = refused + "/sender?action=allow"
+	paths["search-filters"] = "/messages?outcome=refused&ip=203.0.113.0/24&since=2026-11-01"
+	paths["search-mistake"] = "/messages?since=tomorrowish&q=alice@example.org"
+	paths["search-nothing"] = "/messages?q=nobody@nowhere.example+bounced"
+	paths["overview-hour"], paths["overview-month"] = "/?over=hour", "/?over=month"
 	paths["search"] = "/messages?q=alice@example.org"
 }
 

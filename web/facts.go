@@ -55,6 +55,8 @@ func encryption(e store.Event) string {
 	switch {
 	case e.TLS == "none" && e.Outcome == "sent", e.Kind == store.Accepted && e.TLS == "" && plain(e.Protocol):
 		return "none: anybody on the way could read it"
+	case e.Kind == store.Rejected && e.TLS == "" && plain(e.Protocol):
+		return "none"
 	}
 	return e.TLS
 }

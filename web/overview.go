@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -13,11 +14,29 @@ import (
 type overviewPage struct {
 	Verdict  string
 	Problems []problem
-	Today    []figure
+	Spans    []span
+	Graphs   []graph
 	Now      []figure
+	Ages     []ageRow
+	Disk     diskCard
+	Backup   *backupCard
 	Recent   []messageRow
 	Next     *problem // what to do while there is no mail
 	Certs    []certificateRow
+}
+
+// A diskCard says how much space there is.
+type diskCard struct {
+	store.Disk
+	Free    string
+	Percent int64 // used
+	Tone    string
+}
+
+// A backupCard says where the last backup went.
+type backupCard struct {
+	store.BackupNote
+	When moment
 }
 
 // A problem is one sentence and the page that cures it, if one does.
@@ -38,15 +57,15 @@ type figure struct {
 
 func (p *pages) showOverview(v *visit) error {
 	ctx := v.r.Context()
-	counts, err := p.Admin.Counts(ctx)
+	over := cmp.Or(v.r.URL.Query().Get("over"), admin.OverDay)
+	o, err := p.Admin.Overview(ctx, over)
+	if hasMistake(err) { // somebody has typed it
+		return v.leave("/", "", "")
+	}
 	if err != nil {
 		return err
 	}
 	recent, err := p.Admin.RecentTrails(ctx, glimpsed)
-	if err != nil {
-		return err
-	}
-	accounts, err := p.Admin.Accounts(ctx)
 	if err != nil {
 		return err
 	}
@@ -61,9 +80,13 @@ func (p *pages) showOverview(v *visit) error {
 	now := p.Now()
 	page := overviewPage{
 		Certs:    certs,
-		Problems: slices.Concat(problems(counts, now), filling(accounts), concerning(concerns, now)),
-		Today:    figuresOfToday(counts), Now: figuresOfNow(counts, now),
-		Recent: rowsOf(recent, now), Next: nextStep(counts),
+		Problems: slices.Concat(problems(o.Counts, now), shortages(o), concerning(concerns, now)),
+		Spans:    spansOf(over), Graphs: graphsOf(o.Traffic, over),
+		Now: figuresOfNow(o.Counts, now), Ages: agesOf(o.Ages), Disk: diskCardOf(o.Condition.Disk),
+		Recent: rowsOf(recent, now), Next: nextStep(o.Counts),
+	}
+	if b := o.Condition.Backup; b != nil {
+		page.Backup = &backupCard{*b, newMoment(b.At, now)}
 	}
 	page.Verdict = verdict(len(page.Problems) + max(0, len(concerns)-concernsShown-1))
 	return v.show("overview", "Overview", page)
@@ -96,24 +119,43 @@ func problems(c store.Counts, now time.Time) []problem {
 	return found
 }
 
-// filling are the accounts that come near their quota: one alone by name.
-func filling(accounts []admin.Account) []problem {
-	var full []accountRow
-	for _, a := range accounts {
-		if row := rowOf(a); row.Percent >= nearlyFull {
-			full = append(full, row)
+// shortages are what comes to an end: room, rights to send, ways out.
+func shortages(o admin.Overview) []problem {
+	var found []problem
+	c := o.Condition
+	if card := diskCardOf(c.Disk); card.Tone != "" {
+		found = append(found, problem{Text: phrase.LowDisk(c.Disk.Free, c.Disk.Reserve), Cure: "See what to do", URL: "#disk"})
+	}
+	if c.Fulls > 0 {
+		p := problem{Text: phrase.Fullness(c.Fulls, c.Full[0].Address, c.Full[0].Percent, nearlyFull), Cure: "Look at the fullest first", URL: "/accounts?sort=full"}
+		if c.Fulls == 1 {
+			p.Cure, p.URL = "Look at the account", accountURL(c.Full[0].Address)
 		}
+		found = append(found, p)
 	}
-	switch len(full) {
-	case 0:
-		return nil
-	case 1:
-		return []problem{{Text: fmt.Sprintf("%s has used %d %% of its quota.", full[0].Address, full[0].Percent), Cure: "Look at the account", URL: full[0].URL}}
+	if len(o.Near) > 0 {
+		row := limitsRowOf(o.Near[0], time.Time{})
+		found = append(found, problem{Text: phrase.NearLimit(int64(len(o.Near)), row.Name, int64(row.Fullest), nearlyFull), Cure: "See the limits", URL: "/limits"})
 	}
-	return []problem{{
-		Text: fmt.Sprintf("%d accounts have used %d %% of their quota or more.", len(full), nearlyFull),
-		Cure: "Look at the fullest first", URL: "/accounts?sort=full",
-	}}
+	if c.Fails > 0 {
+		found = append(found, problem{Text: phrase.Unreachable(c.Fails, c.Failing[0].Destination), Cure: "See what they say", URL: "/destinations?q=failing"})
+	}
+	return found
+}
+
+// diskCardOf warns while there is still time.
+func diskCardOf(d store.Disk) diskCard {
+	card := diskCard{Disk: d, Free: phrase.Free(d.Free, d.Size)}
+	if d.Size > 0 {
+		card.Percent = (d.Size - d.Free) * 100 / d.Size
+	}
+	switch {
+	case d.Free < d.Reserve:
+		card.Tone = "bad"
+	case d.Free < 2*d.Reserve:
+		card.Tone = "warn"
+	}
+	return card
 }
 
 func verdict(problems int) string {
@@ -124,16 +166,6 @@ func verdict(problems int) string {
 		return "One thing needs you."
 	}
 	return fmt.Sprintf("%d things need you.", problems)
-}
-
-func figuresOfToday(c store.Counts) []figure {
-	return []figure{
-		{Name: "Received", N: c.Received, Note: "messages accepted"},
-		{Name: "Delivered", N: c.Delivered, Note: "into maildrops"},
-		{Name: "Sent", N: c.Sent, Note: "to other servers"},
-		{Name: "Bounced", N: c.Bounced, Note: "back to senders", Tone: toneIf(c.Bounced > 0, "bad")},
-		{Name: "Refused", N: c.Rejected, Note: "at the door"},
-	}
 }
 
 func figuresOfNow(c store.Counts, now time.Time) []figure {

@@ -330,8 +330,8 @@ func TestOurTroubleIsNotShown(t *testing.T) {
 
 type brokenAdmin struct{ Admin }
 
-func (brokenAdmin) Counts(context.Context) (store.Counts, error) {
-	return store.Counts{}, errors.New("secret detail")
+func (brokenAdmin) Overview(context.Context, string) (admin.Overview, error) {
+	return admin.Overview{}, errors.New("secret detail")
 }
 
 func (brokenAdmin) SearchTrace(context.Context, admin.TraceSearch) (admin.TraceFound, error) {

@@ -19,7 +19,7 @@ var templateFiles embed.FS
 // parse makes one template of each page: the layout and the shared pieces with
 // the page's own "content".
 func (p *pages) parse(files fs.FS) (map[string]*template.Template, error) {
-	base, err := template.New("").Funcs(p.funcs()).ParseFS(files, "templates/layout.html", "templates/pieces.html")
+	base, err := template.New("").Funcs(p.funcs()).ParseFS(files, "templates/layout.html", "templates/pieces*.html")
 	if err != nil {
 		return nil, fmt.Errorf("parse layout: %w", err)
 	}

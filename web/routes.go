@@ -57,6 +57,7 @@ func (p *pages) routes() []route {
 		{"GET", "/me/limits", needUser, p.showMyLimits},
 
 		{"GET", "/{$}", needAdmin, p.showOverview},
+		{"GET", "/concerns", needAdmin, p.showConcerns},
 
 		{"GET", "/messages", needAdmin, p.showMessages},
 		{"GET", "/messages/{id}", needAdmin, p.showMessage},

@@ -154,7 +154,7 @@ type Admin interface {
 	SearchTrace(context.Context, admin.TraceSearch) (admin.TraceFound, error)
 	Trail(context.Context, store.MessageID) (store.Trail, error)
 	RecentTrails(ctx context.Context, limit int) ([]store.Trail, error)
-	Counts(context.Context) (store.Counts, error)
+	Overview(ctx context.Context, over string) (admin.Overview, error)
 }
 
 // Handler returns the handler of all pages. The caller gives it timeouts.
