@@ -37,26 +37,35 @@ func (s *Store) oneAccount(r row) (store.Account, error) {
 // store.ErrNotFound if the domain isn't one whose mail ends here, and with
 // store.ErrConflict if an account or an alias has the address.
 func (s *Store) AddAccount(ctx context.Context, a store.Account) (store.Account, error) {
+	a = s.newAccount(a)
+	err := s.changeDirectory(ctx, func(tx *tx) error { return tx.insertAccount(&a) })
+	if err != nil {
+		return store.Account{}, fmt.Errorf("add account: %w", err)
+	}
+	return a, nil
+}
+
+// newAccount returns an account as it is when it is added.
+func (s *Store) newAccount(a store.Account) store.Account {
 	a.Address.Local = localPart(a.Address)
 	a.Usage = store.Usage{}
 	if a.Created.IsZero() {
 		a.Created = s.now()
 	}
-	err := s.changeDirectory(ctx, func(tx *tx) error {
-		domain, err := tx.freeAddress(a.Address)
-		if err != nil {
-			return err
-		}
-		return insertID(&a.ID, tx, `
-			INSERT INTO account (domain, local, name, hash, scram, quota, admin, disabled, refuse, created)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			domain, a.Address.Local, a.Name, a.Secret.Hash, a.Secret.SCRAM, a.Quota, a.Admin, a.Disabled, a.Refuse,
-			micros(a.Created))
-	})
+	return a
+}
+
+// insertAccount adds an account, and gives it its ID.
+func (t *tx) insertAccount(a *store.Account) error {
+	domain, err := t.freeAddress(a.Address)
 	if err != nil {
-		return store.Account{}, fmt.Errorf("add account: %w", err)
+		return err
 	}
-	return a, nil
+	return insertID(&a.ID, t, `
+		INSERT INTO account (domain, local, name, hash, scram, quota, admin, disabled, refuse, created)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		domain, a.Address.Local, a.Name, a.Secret.Hash, a.Secret.SCRAM, a.Quota, a.Admin, a.Disabled, a.Refuse,
+		micros(a.Created))
 }
 
 // freeAddress returns the domain of an address that neither an account nor an

@@ -64,6 +64,7 @@ type Store interface {
 	SetStanding(ctx context.Context, id store.AccountID, s store.Standing) error
 	Account(ctx context.Context, id store.AccountID) (store.Account, error)
 	Trails(ctx context.Context, q store.TrailQuery) (store.TrailPage, error)
+	SetupStore
 	Close() error
 }
 
@@ -119,6 +120,8 @@ func Run(t *testing.T, b Backend) {
 		{"it keeps the networks that may not log in", keepsLoginBlocks},
 		{"it takes each code of a second factor once", keepsSecondFactors},
 		{"it keeps the last logins", keepsLastLogins},
+		{"it lets one become the first administrator", hasOneFirstAdmin},
+		{"it keeps how far the guide is", keepsSetupMarks},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, newFixture(t, b)) })
 	}
