@@ -60,6 +60,7 @@ type Authenticator struct {
 	slots      *slots
 	remembered *remembered
 	sessions   sessions
+	lent       lent
 	decoy      decoy
 	derive     func(password string, salt []byte, p params) []byte // argon2id; tests count its calls
 }
@@ -188,6 +189,9 @@ func (a *Authenticator) find(ctx context.Context, login string) (store.Account, 
 // an app password, its name.
 func (a *Authenticator) opens(ctx context.Context, account store.Account, attempt Attempt) (ok bool, app string, err error) {
 	if account.ID != 0 && !attempt.Web {
+		if a.lent.opens(account.ID, attempt.Password) {
+			return true, "", nil
+		}
 		if app, ok, err = a.appPassword(ctx, account, attempt.Password); ok || err != nil {
 			return ok, app, err
 		}
