@@ -91,6 +91,7 @@ func (a *Admin) AddAccount(ctx context.Context, request NewAccount) (Account, er
 	case err != nil:
 		return Account{}, fmt.Errorf("add account %s: %w", address, err)
 	}
+	a.noteAdmin(added)
 	return accountOf(added), nil
 }
 
@@ -170,6 +171,8 @@ func (a *Admin) SetAnyPassword(ctx context.Context, address, password string) er
 		return fmt.Errorf("set password of %s: %w", account.Address, err)
 	}
 	a.Auth.Forget(account.ID)
+	account.Secret = secret
+	a.noteAdmin(account)
 	return nil
 }
 
@@ -198,6 +201,8 @@ func (a *Admin) setStanding(ctx context.Context, action, address string, standin
 		return fmt.Errorf("set standing of %s: %w", account.Address, err)
 	}
 	a.Auth.Forget(account.ID)
+	account.Disabled = standing != store.Enabled
+	a.noteAdmin(account)
 	return nil
 }
 

@@ -132,6 +132,11 @@ type Store interface {
 	Answers(ctx context.Context) ([]store.Answer, error)
 	DropAnswer(ctx context.Context, id int64) error
 	Resolve(ctx context.Context, address mail.Address) (store.Resolution, error)
+	HasAdmin(ctx context.Context) (bool, error)
+	AddFirstAdmin(ctx context.Context, a store.Account) (added store.Account, newDomain bool, err error)
+	MarkSetup(ctx context.Context, step store.SetupStep, mark store.SetupMark) error
+	SetupMarks(ctx context.Context) (map[store.SetupStep]store.SetupMark, error)
+
 	NewMessageID() store.MessageID
 	Accept(ctx context.Context, a store.Acceptance) error
 }
@@ -161,6 +166,8 @@ type Admin struct {
 	// Checks carries out what is asked about mail that might come. Nil: nobody can
 	// ask.
 	Checks Checker
+	// Trials sends test mails. Nil: nobody can ask.
+	Trials Trier
 	// DomainAdded is called when a local domain has been added, whose DKIM keys may be
 	// made soon. Nil: they are made when they are needed.
 	DomainAdded func()
@@ -169,4 +176,5 @@ type Admin struct {
 	keyMaking sync.Mutex // held while DKIM keys are made or replaced
 	undoes    sync.Mutex // held while an entry of the journal is taken back
 	looks     dnsLooks
+	setup     setup
 }

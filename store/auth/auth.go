@@ -190,7 +190,7 @@ func (a *Authenticator) find(ctx context.Context, login string) (store.Account, 
 func (a *Authenticator) opens(ctx context.Context, account store.Account, attempt Attempt) (ok bool, app string, err error) {
 	if account.ID != 0 && !attempt.Web {
 		if a.lent.opens(account.ID, attempt.Password) {
-			return true, "", nil
+			return true, lentName, nil
 		}
 		if app, ok, err = a.appPassword(ctx, account, attempt.Password); ok || err != nil {
 			return ok, app, err

@@ -14,6 +14,9 @@ type lent struct {
 	by map[[sha256.Size]byte]store.AccountID
 }
 
+// lentName stands among the last logins where the name of an app password does.
+const lentName = "postroom’s own test mail"
+
 // Lend returns a password with which the server itself can log in to an account, as a
 // mail program does, until giveBack is called. It doesn't open the web page, and
 // nothing of it is kept. A disabled account stays shut.
