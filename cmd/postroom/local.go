@@ -69,6 +69,9 @@ func (sv *server) welcomeLocal(ctx context.Context) error {
 	if len(logins) == 0 {
 		if _, err := sv.admin.Account(ctx, "alice@"+localDomain); err != nil {
 			fmt.Fprintf(w, "\nThe accounts are those that were here before: %s account list\n", sv.shell.self())
+			if err := sv.offerSetup(ctx); err != nil {
+				return err
+			}
 			sv.printPage(w, "an admin")
 			return nil
 		}
@@ -77,6 +80,9 @@ func (sv *server) welcomeLocal(ctx context.Context) error {
 		logins = []login{{"alice@" + localDomain, "PASSWORD"}, {"bob@" + localDomain, "PASSWORD"}}
 	}
 	sv.printHints(w, logins[0], logins[1])
+	if err := sv.offerSetup(ctx); err != nil {
+		return err
+	}
 	sv.printPage(w, "postmaster@"+localDomain)
 	return nil
 }
@@ -110,6 +116,7 @@ func (sv *server) printHints(w io.Writer, from, to login) {
 func (sv *server) printPage(w io.Writer, admin string) {
 	if ports := byService(sv.ports, "web"); len(ports) > 0 {
 		fmt.Fprintf(w, "\nThe web page, for %s:  http://%s/\n", admin, ports[0].Addr())
+		fmt.Fprintln(w, "Its password opens it, and it leads through the first steps to a test mail.")
 	}
 	fmt.Fprintf(w, "\nCtrl-C stops it. “%s --help” shows the other commands.\n\n", sv.shell.self())
 }

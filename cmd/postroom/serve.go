@@ -86,6 +86,7 @@ type server struct {
 	*program
 	certs   *certificates
 	monitor *monitor
+	trials  *trials
 	ports   []port
 	door    *door
 	gates   []*gate // of the services that follow the configuration
@@ -130,6 +131,8 @@ func (sv *server) run(ctx context.Context) error {
 	sv.current = sv.conf.Load // it may be read again
 	sv.listening = sv.listensOn
 	sv.hearOfDomains()
+	sv.trials = sv.newTrials()
+	sv.admin.Trials = sv.trials
 	sv.admin.Checks = &checker{store: sv.store, conf: sv.current, network: sv.network.Load, log: sv.log}
 	err = sv.serve(ctx, conf)
 	return errors.Join(err, sv.program.close())
@@ -239,12 +242,12 @@ func (sv *server) welcome(ctx context.Context) error {
 	if domains, err := sv.admin.Domains(ctx); err != nil {
 		return err
 	} else if len(domains) == 0 {
-		sv.log.Warn("there are no domains yet, so no mail is taken: postroom domain add")
+		sv.log.Warn("there are no domains yet, so no mail is taken: the web page leads through the first steps, or postroom domain add")
 	}
 	for _, p := range sv.ports {
 		sv.log.Info("listening", "service", p.service, "address", p.Addr().String())
 	}
-	return nil
+	return sv.offerSetup(ctx)
 }
 
 // refuseSecond fails if a server has the data folder already.

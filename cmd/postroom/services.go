@@ -12,6 +12,7 @@ import (
 	"postroom/delivery/sts"
 	"postroom/pop3d"
 	"postroom/smtpd"
+	"postroom/store"
 	"postroom/web"
 )
 
@@ -27,6 +28,7 @@ func (sv *server) services(control net.Listener) []service {
 		{"dkim", sv.tendKeys},
 		{"certificate", sv.keepCertificates},
 		{"hangup", sv.onHangup},
+		{"trial", sv.trials.run},
 	}
 	if !sv.conf.Load().LocalMode {
 		list = append(list, service{"dns", sv.watchDNS}, service{"lists", sv.watchLists})
@@ -124,6 +126,21 @@ func (sv *server) pop3Server(name string) *pop3d.Server {
 		ProxyTrusted: conf.Listen.ProxyTrusted,
 		Log:          sv.log.With("service", name),
 		Now:          time.Now,
+	}
+}
+
+// newTrials returns what sends test mails, through the services as they are at the
+// time.
+func (sv *server) newTrials() *trials {
+	return &trials{
+		auth:      sv.auth,
+		hostname:  func() string { return sv.conf.Load().Name() },
+		listening: sv.listensOn,
+		heralded: func(ip netip.Addr) bool {
+			return slices.ContainsFunc(sv.conf.Load().Listen.ProxyTrusted, func(n netip.Prefix) bool { return n.Contains(ip) })
+		},
+		now:    time.Now,
+		wanted: make(chan store.Account, 1),
 	}
 }
 
