@@ -29,6 +29,9 @@ func (p *pages) parse(files fs.FS) (map[string]*template.Template, error) {
 	}
 	parsed := make(map[string]*template.Template)
 	for _, name := range names {
+		if strings.HasPrefix(path.Base(name), "pieces") {
+			continue
+		}
 		page, err := base.Clone()
 		if err != nil {
 			return nil, err
@@ -103,6 +106,7 @@ var sections = []navigation{
 var ownSections = []navigation{
 	{"Your account", []link{
 		{"Overview", "/me", "me"},
+		{"Mail programs", "/me/programs", "me/programs"},
 		{"Limits", "/me/limits", "me/limits"},
 	}},
 	{"Signing in", []link{
