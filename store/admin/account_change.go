@@ -42,6 +42,7 @@ func (a *Admin) ChangeAccount(ctx context.Context, request ChangeAccount) (Accou
 	}
 	after := before
 	change.Apply(&after)
+	a.noteAdmin(after)
 	return accountOf(after), nil
 }
 
