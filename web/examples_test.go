@@ -45,6 +45,9 @@ func (s *site) doors() []door {
 			continue
 		}
 		d := door{nameOf(r.path), r.example(s), r.needs}
+		if r.path == "/setup" { // shut while somebody can sign in; the first run's own tests look at it
+			continue
+		}
 		if strings.Contains(d.path, "{") {
 			s.t.Fatalf("the route %s has no example", r.path)
 		}
@@ -141,6 +144,8 @@ func (s *site) addPaths(paths map[string]string) {
 	paths["accounts-people"] = "/accounts?q=%40example.org"
 	paths["accounts-fullest"] = "/accounts?sort=full"
 	paths["lists-none"] = "/lists?q=nowhere"
+	paths["setup-programs"] = setupAccountURL("alice@example.org")
+	paths["setup-dns-other"] = setupDNSURL("books.example.org")
 	paths["domain-local"] = domainURL("books.example.org")
 	paths["dns"] = domainURL("example.org") + "/dns"
 	paths["dns-backup"] = domainURL("branch-office.example") + "/dns"

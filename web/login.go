@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 
+	"postroom/store/admin"
 	"postroom/store/auth"
 	"postroom/web/phrase"
 )
@@ -35,6 +36,13 @@ func (p *pages) showLogin(v *visit) error {
 		return v.done(next, "")
 	case !errors.Is(err, errSignedOut):
 		return err
+	}
+	door, err := p.Admin.SetupDoor(v.r.Context())
+	switch {
+	case err != nil:
+		return err
+	case door != admin.SetupClosed: // nobody could sign in
+		return v.done("/setup", "")
 	}
 	return v.show("login", "Sign in", loginPage{Hostname: p.Hostname, Next: next})
 }

@@ -23,6 +23,7 @@ type overviewPage struct {
 	Recent   []messageRow
 	Next     *problem // what to do while there is no mail
 	Certs    []certificateRow
+	Steps    int64 // of the guide that are still to be done
 }
 
 // A diskCard says how much space there is.
@@ -87,6 +88,9 @@ func (p *pages) showOverview(v *visit) error {
 	}
 	if b := o.Condition.Backup; b != nil {
 		page.Backup = &backupCard{*b, newMoment(b.At, now)}
+	}
+	if page.Steps, err = p.guideLeft(v); err != nil {
+		return err
 	}
 	page.Verdict = verdict(len(page.Problems) + max(0, len(concerns)-concernsShown-1))
 	return v.show("overview", "Overview", page)

@@ -62,6 +62,15 @@ type Sessions interface {
 
 // Admin is what the pages ask of admin.Admin.
 type Admin interface {
+	SetupDoor(context.Context) (admin.SetupDoor, error)
+	CheckSetupCode(ctx context.Context, code string, client netip.Addr) error
+	BecomeAdmin(context.Context, admin.FirstAdmin) (admin.Account, error)
+	Setup(context.Context) (admin.SetupProgress, error)
+	MarkSetup(ctx context.Context, step store.SetupStep, mark store.SetupMark) error
+	StartTrial(ctx context.Context, address string) error
+	Trial() (admin.Trial, bool)
+	StopTrial()
+
 	AddDomain(context.Context, admin.AddDomain) (admin.Domain, error)
 	Domains(context.Context) ([]admin.Domain, error)
 	RemoveDomain(ctx context.Context, name string) error

@@ -1,6 +1,6 @@
 // Everything works without this file. It adds a button to what one may want to
 // copy, says that a slow page is on its way, closes the menu with Escape, follows long
-// work, and ticks all boxes of a list at once.
+// work, ticks all boxes of a list at once, and takes the setup code out of the address.
 "use strict";
 
 for (const code of document.querySelectorAll("[data-copy]")) {
@@ -21,6 +21,13 @@ for (const code of document.querySelectorAll("[data-copy]")) {
     setTimeout(() => { button.textContent = "Copy"; }, 2000);
   });
   (code.closest("pre") ?? code).after(button);
+}
+
+const code = document.querySelector("input[data-fragment]");
+if (code && location.hash.length > 1) {
+  code.value = location.hash.slice(1);
+  history.replaceState(null, "", location.pathname); // so that nobody reads it over a shoulder, or in the history
+  document.getElementById("address").focus();
 }
 
 for (const link of document.querySelectorAll("a[data-slow]")) {
