@@ -113,7 +113,7 @@ func (p *pages) goOn(v *visit, notice string) error {
 }
 
 const (
-	textWrongCode = "That is not the code. It stands where the server was started, behind its link, and changes with each start."
+	textWrongSetupCode = "That is not the code. It stands where the server was started, behind its link, and changes with each start."
 	textNotAlike  = "The two passwords are not the same. Type them once more."
 )
 
@@ -125,7 +125,7 @@ func (p *pages) becomeAdmin(v *visit) error {
 	page := setupPage{guide: guideBegin(), Hostname: p.Hostname, Code: v.field("code"), Address: v.field("address")}
 	account, err := p.firstAdmin(v, page)
 	var code int
-	switch page.Mistake, code = refusedLogin(err, textWrongCode); {
+	switch page.Mistake, code = refusedLogin(err, textWrongSetupCode); {
 	case page.Mistake != "":
 		page.Code = ""
 		return v.showAs(code, "setup", "Set up", page)

@@ -109,6 +109,9 @@ type (
 		RecipientsPerHour string `json:"recipients_per_hour"`
 		RecipientsPerDay  string `json:"recipients_per_day"`
 	}
+	markState struct {
+		Mark store.SetupMark `json:"mark"` // done, skipped
+	}
 	deviceState struct {
 		Account string `json:"account"`
 	}

@@ -458,6 +458,21 @@ func (f *fixture) changes(message, file string) []noted {
 			func(ctx context.Context) error { return dropped(f.Undo(ctx, 1<<40)) },
 		},
 		{
+			"MarkSetup", "setup.step", "dns", "", `{"mark":"skipped"}`,
+			func(ctx context.Context) error { return f.MarkSetup(ctx, store.SetupDNS, store.SetupSkipped) },
+			func(ctx context.Context) error { return f.MarkSetup(ctx, "nothing", store.SetupSkipped) },
+		},
+		{
+			"BecomeAdmin", "setup.admin", "first@new.example", "", `"admin":true,"status":"enabled","password":"set"}`,
+			func(ctx context.Context) error {
+				f.withoutAdmin()
+				code, err := f.BeginSetup(ctx)
+				f.must(err)
+				return dropped(f.BecomeAdmin(ctx, admin.FirstAdmin{Code: code, Address: "first@new.example", Password: "correct horse"}))
+			},
+			func(ctx context.Context) error { return dropped(f.BecomeAdmin(ctx, admin.FirstAdmin{})) },
+		},
+		{
 			"Backup", "backup.take", file, "", "",
 			func(ctx context.Context) error { return f.Backup(ctx, file, nil) },
 			func(ctx context.Context) error { return f.Backup(ctx, file, nil) },
@@ -473,6 +488,18 @@ func (f *fixture) journal() []store.Change {
 	list, err := f.store.Journal(f.t.Context(), store.JournalQuery{})
 	f.must(err)
 	return list
+}
+
+// withoutAdmin lets nobody sign in as an administrator, without anybody's doing.
+func (f *fixture) withoutAdmin() {
+	f.t.Helper()
+	accounts, err := f.Store.Accounts(f.t.Context())
+	f.must(err)
+	for _, a := range accounts {
+		if a.Admin {
+			f.must(f.Store.SetStanding(f.t.Context(), a.ID, store.Disabled))
+		}
+	}
 }
 
 func TestEveryChangeIsInTheJournal(t *testing.T) {

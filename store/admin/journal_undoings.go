@@ -61,6 +61,8 @@ var notUndone = map[string]string{
 	"queue.cancel":        "Cancelled mail is gone.",
 	"queue.return":        "The mail went back to its senders. They know about it, and can send it again.",
 	"login.forgive":       "There is nothing to take back: whoever guesses again is blocked again by itself.",
+	"setup.admin":         "Without this administrator nobody could sign in. Make another one first, and then take the rights from this one on its page.",
+	"setup.step":          "The guide can be gone through again at any time: its steps stay where they are, below /setup/domain.",
 	"backup.take":         "A backup changes nothing here. Delete its file if it isn't wanted.",
 }
 

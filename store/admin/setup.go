@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -115,7 +116,9 @@ func (a *Admin) BecomeAdmin(ctx context.Context, request FirstAdmin) (Account, e
 	if err != nil {
 		return Account{}, passwordError(err)
 	}
-	added, newDomain, err := a.Store.AddFirstAdmin(ctx, store.Account{Address: address, Secret: secret, Created: a.Now()})
+	account := store.Account{Address: address, Secret: secret, Admin: true, Created: a.Now()}
+	ctx = a.noting(byNewcomer(ctx, address.String()), "setup.admin", address.String(), nil, accountStateOf(account))
+	added, newDomain, err := a.Store.AddFirstAdmin(ctx, account)
 	switch {
 	case errors.Is(err, store.ErrHasAdmin):
 		a.setup.end()
@@ -132,6 +135,16 @@ func (a *Admin) BecomeAdmin(ctx context.Context, request FirstAdmin) (Account, e
 		a.DomainAdded()
 	}
 	return accountOf(added), nil
+}
+
+// byNewcomer returns a context for what somebody asks for who can sign in only
+// afterwards.
+func byNewcomer(ctx context.Context, address string) context.Context {
+	actor := ActorOf(ctx)
+	if actor.Name == "" {
+		actor.Name = address
+	}
+	return WithActor(ctx, actor)
 }
 
 // noteAdmin ends the time of the setup code with an administrator who came otherwise.
@@ -182,10 +195,22 @@ func (a *Admin) Setup(ctx context.Context) (SetupProgress, error) { return a.Sto
 
 // MarkSetup says how a step of the guide was left.
 func (a *Admin) MarkSetup(ctx context.Context, step store.SetupStep, mark store.SetupMark) error {
-	for _, known := range setupSteps {
-		if step == known && (mark == store.SetupDone || mark == store.SetupSkipped) {
-			return a.Store.MarkSetup(ctx, step, mark)
-		}
+	known := slices.Contains(setupSteps, step)
+	if !known || mark != store.SetupDone && mark != store.SetupSkipped {
+		return notFound("There is no such step.")
 	}
-	return notFound("There is no such step.")
+	marks, err := a.Store.SetupMarks(ctx)
+	if err != nil || marks[step] == mark {
+		return err
+	}
+	noted := a.noting(ctx, "setup.step", string(step), markStateOf(marks[step]), markStateOf(mark))
+	return a.Store.MarkSetup(noted, step, mark)
+}
+
+// markStateOf is nothing for a step that was still to be done.
+func markStateOf(mark store.SetupMark) any {
+	if mark == "" {
+		return nil
+	}
+	return markState{mark}
 }
