@@ -114,7 +114,7 @@ func (p *pages) goOn(v *visit, notice string) error {
 
 const (
 	textWrongSetupCode = "That is not the code. It stands where the server was started, behind its link, and changes with each start."
-	textNotAlike  = "The two passwords are not the same. Type them once more."
+	textNotAlike       = "The two passwords are not the same. Type them once more."
 )
 
 // becomeAdmin makes the first administrator of who has the code, and signs in.
