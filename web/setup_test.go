@@ -21,10 +21,10 @@ func newServer(t testing.TB) (s *site, code string) {
 	_, err := s.admin.RemoveAccount(t.Context(), boss)
 	s.must(err)
 	s.must(s.admin.RemoveDomain(t.Context(), "example.org"))
-	return s, s.begin()
+	return s, s.beginSetup()
 }
 
-func (s *site) begin() string {
+func (s *site) beginSetup() string {
 	s.t.Helper()
 	code, err := s.admin.BeginSetup(s.t.Context())
 	s.must(err)
@@ -143,7 +143,7 @@ func TestSetupIsForOneAlone(t *testing.T) {
 func TestSetupCodeEnds(t *testing.T) {
 	t.Run("with the next one", func(t *testing.T) {
 		s, code := newServer(t)
-		again := s.begin()
+		again := s.beginSetup()
 		s.browser().post("/setup", firstAdminForm(code)...).has(t, http.StatusUnauthorized)
 		s.browser().post("/setup", firstAdminForm(again)...).has(t, http.StatusSeeOther)
 	})
