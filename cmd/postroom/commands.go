@@ -39,6 +39,8 @@ type commands struct {
 
 	Concerns concernsCmd `cmd:"" group:"server" help:"What you should know: blocklists, certificates, DNS."`
 
+	Journal journalCmd `cmd:"" group:"server" help:"Who changed what, and undoing it."`
+
 	Backup  backupCmd  `cmd:"" group:"data" help:"Copy everything into one file while the server runs."`
 	Restore restoreCmd `cmd:"" group:"data" help:"Begin an empty data folder with a backup."`
 

@@ -45,7 +45,7 @@ var mayImport = map[string][]string{
 	"cmd/postroom/bench":           {},
 	"cmd/postroom": {
 		"cmd/postroom/bench", "delivery", "delivery/resolver", "delivery/route", "delivery/sts", "pop3d", "smtpd", "smtpd/policy", "smtpd/policy/spf",
-		"store", "store/admin", "store/auth", "store/mail", "store/sqlite", "store/zone", "web",
+		"store", "store/admin", "store/auth", "store/mail", "store/sqlite", "store/zone", "web", "web/phrase",
 	},
 }
 

@@ -92,6 +92,12 @@ func operations(a *admin.Admin, ready func() error) http.Handler {
 	handle(mux, "dns/list", plain(a.AllDNS))
 	handle(mux, "dns/show", func(ctx context.Context, r nameRequest) (zone.Report, error) { return a.DNS(ctx, r.Name) })
 
+	handle(mux, "journal/list", a.Journal)
+	handle(mux, "journal/show", func(ctx context.Context, r changeRequest) (admin.JournalEntry, error) {
+		return a.JournalEntry(ctx, r.ID)
+	})
+	handle(mux, "journal/undo", func(ctx context.Context, r changeRequest) (admin.JournalEntry, error) { return a.Undo(ctx, r.ID) })
+
 	handleSending(mux, a)
 	handleWays(mux, a)
 	handleQueue(mux, a)

@@ -41,7 +41,7 @@ type JournalEntry struct {
 
 // Journal returns entries of the journal, the newest first.
 func (a *Admin) Journal(ctx context.Context, search JournalSearch) ([]JournalEntry, error) {
-	query, err := search.parse()
+	query, err := search.parse(a.Now().Location())
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func (a *Admin) changeByID(ctx context.Context, id store.ChangeID) (store.Change
 	return c, err
 }
 
-func (s JournalSearch) parse() (q store.JournalQuery, err error) {
+func (s JournalSearch) parse(zone *time.Location) (q store.JournalQuery, err error) {
 	q = store.JournalQuery{
 		Who:    strings.TrimSpace(s.Who),
 		About:  strings.TrimSpace(s.About),
@@ -86,22 +86,22 @@ func (s JournalSearch) parse() (q store.JournalQuery, err error) {
 		Below:  s.Below,
 		Limit:  s.Limit,
 	}
-	if q.Since, err = parseDay(s.Since); err != nil {
+	if q.Since, err = parseDay(s.Since, zone); err != nil {
 		return q, err
 	}
-	if q.Until, err = parseDay(s.Until); err == nil && !q.Until.IsZero() {
+	if q.Until, err = parseDay(s.Until, zone); err == nil && !q.Until.IsZero() {
 		q.Until = q.Until.AddDate(0, 0, 1)
 	}
 	return q, err
 }
 
-// parseDay reads a day, in UTC, as all times are shown.
-func parseDay(text string) (time.Time, error) {
+// parseDay reads a day, and returns when it begins in a zone.
+func parseDay(text string, zone *time.Location) (time.Time, error) {
 	text = strings.TrimSpace(text)
 	if text == "" {
 		return time.Time{}, nil
 	}
-	day, err := time.Parse(time.DateOnly, text)
+	day, err := time.ParseInLocation(time.DateOnly, text, zone)
 	if err != nil {
 		return day, invalid("%q is not a day. It should look like 2026-05-06.", text)
 	}
