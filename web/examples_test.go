@@ -26,6 +26,7 @@ func (s *site) exemplary() {
 	s.must(err)
 	_, err = s.admin.AddDevice(ctx, admin.AddDevice{Network: "192.168.1.21", Account: boss})
 	s.must(err)
+	s.alias("undone@example.org", boss)
 }
 
 // A door is a page of the route table at a path.

@@ -58,6 +58,7 @@ func (p *pages) funcs() template.FuncMap {
 		"account":  accountURL,
 		"alias":    aliasURL,
 		"domain":   domainURL,
+		"changes":  changesURL,
 		"message":  messageURL,
 		"searched": searchURL,
 	}
@@ -95,6 +96,9 @@ var sections = []navigation{
 		{"Limits", "/limits", "limits"},
 		{"Check a mail", "/check", "check"},
 		{"Certificate", "/certificate", "certificate"},
+	}},
+	{"Server", []link{
+		{"Journal", "/journal", "journal"},
 	}},
 	{"You", []link{
 		{"Your own page", "/me", "me"},

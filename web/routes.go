@@ -156,6 +156,11 @@ func (p *pages) routes() []route {
 		{"GET", "/check", needAdmin, p.showCheck},
 		{"POST", "/check", needAdmin, p.check},
 		{"GET", "/certificate", needAdmin, p.showCertificate},
+
+		{"GET", "/journal", needAdmin, p.showJournal},
+		{"GET", "/journal/{id}", needAdmin, p.showEntry},
+		{"GET", "/journal/{id}/undo", needAdmin | lately, p.confirmUndo},
+		{"POST", "/journal/{id}/undo", needAdmin | lately, p.undo},
 	}
 }
 
@@ -200,6 +205,7 @@ func (p *pages) visit(v *visit, route route) error {
 		return err
 	}
 	if route.needs.who() == needNobody {
+		v.sign()
 		return route.handle(v)
 	}
 	err := v.identify()

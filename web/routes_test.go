@@ -38,6 +38,10 @@ func (r route) example(s *site) string {
 		keys, err := s.admin.DKIMKeys(s.t.Context(), "spare.example")
 		s.must(err)
 		return "/domains/spare.example/dkim/remove?selector=" + keys[0].Selector
+	case "/journal/{id}", "/journal/{id}/undo":
+		entries, err := s.admin.Journal(s.t.Context(), admin.JournalSearch{Action: "alias", Limit: 1})
+		s.must(err)
+		return strings.Replace(r.path, "{id}", fmt.Sprint(entries[0].ID), 1)
 	case "/queue/return":
 		return "/queue/return?message=" + s.submit(boss, "a@elsewhere.example").String()
 	case "/routes/remove", "/routes/change":

@@ -155,6 +155,11 @@ type Admin interface {
 	StopWork(id string) error
 	ForgetWork(id string)
 
+	Journal(context.Context, admin.JournalSearch) ([]admin.JournalEntry, error)
+	JournalEntry(context.Context, store.ChangeID) (admin.JournalEntry, error)
+	PlanUndo(context.Context, store.ChangeID) (admin.UndoPlan, error)
+	Undo(context.Context, store.ChangeID) (admin.JournalEntry, error)
+
 	DNS(ctx context.Context, domain string) (zone.Report, error)
 	LastDNS(domain string) (admin.DNSLook, bool)
 	STSPolicy(ctx context.Context, domain string) (zone.Policy, error)
