@@ -34,3 +34,13 @@ type Login struct {
 	Client      netip.Addr
 	AppPassword string // its name, empty for the account's password
 }
+
+// A LoginSource is where logins of an account came from, well or in vain.
+type LoginSource struct {
+	Network  netip.Prefix // an IPv4 address, or an IPv6 /64: who has one address of it has them all
+	Failed   bool
+	Protocol string // of the last one
+	First    time.Time
+	Last     time.Time
+	Times    int64 // failed ones; of others zero, since they aren't counted
+}

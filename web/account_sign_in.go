@@ -16,7 +16,7 @@ type loginRow struct {
 
 // loginRows returns the last logins in the order of use.
 func loginRows(l admin.LastLogins) []loginRow {
-	return []loginRow{{"Collecting mail (POP3)", l.POP3}, {"Sending mail (SMTP)", l.Submission}, {"This web page", l.Web}}
+	return []loginRow{{phrase.Service("pop3"), l.POP3}, {phrase.Service("submission"), l.Submission}, {phrase.Service("web"), l.Web}}
 }
 
 // A signInCard is how an account signs in, on the page that administrators see.

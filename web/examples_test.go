@@ -3,12 +3,14 @@ package web
 import (
 	"maps"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
 
+	"postroom/store"
 	"postroom/store/admin"
 )
 
@@ -84,6 +86,10 @@ func (s *site) examples() map[string]string {
 	_, err := s.admin.AddAppPassword(s.t.Context(), boss, "Thunderbird on the laptop")
 	s.must(err)
 	s.note("alice@example.org", "pop3", "198.51.100.7", "Phone")
+	for _, client := range []string{"203.0.113.7", "2001:db8:1:2::7"} {
+		s.note(boss, "submission", client, "")
+		s.store.NoteFailedLogin(store.Login{Account: s.accountID(boss), Protocol: "pop3", At: s.now(), Client: netip.MustParseAddr(client)})
+	}
 	paths := map[string]string{"nothing-found": "/messages?q=nobody@nowhere.example", "no-page": "/nothing/here"}
 	for _, d := range s.doors() {
 		if d.needs.who() != needNobody {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,6 +57,21 @@ func TestOwnAppPasswords(t *testing.T) {
 	}
 	b.follow(b.post("/me/app-passwords/remove", "name", "Phone <3")).has(t, http.StatusOK, "doesn’t work any more")
 	b.post("/me/app-passwords/remove", "name", "Phone <3").has(t, http.StatusNotFound, "no app password")
+}
+
+func TestOwnLogins(t *testing.T) {
+	s, b := newUserSite(t)
+	b.get("/me/logins").has(t, http.StatusOK, "Who tried in vain", "Nobody has.")
+	guesser := s.browser()
+	for range 3 {
+		guesser.post("/login", "username", user, "password", "wrong").has(t, http.StatusUnauthorized)
+	}
+	s.note(user, "pop3", "2001:db8::7", "Phone")
+	s.eventually("the tries are kept", func() bool {
+		sources, err := s.admin.LoginSources(t.Context(), user)
+		return err == nil && len(sources) == 3 && slices.ContainsFunc(sources, func(l admin.LoginSource) bool { return l.Times == 3 })
+	})
+	b.get("/me/logins").has(t, http.StatusOK, "2001:db8::/64", "Collecting mail (POP3)", "127.0.0.1", `class="num">3<`)
 }
 
 func TestOwnSessions(t *testing.T) {

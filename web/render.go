@@ -118,6 +118,7 @@ var ownSections = []navigation{
 		{"App passwords", "/me/app-passwords", "me/app-passwords"},
 		{"Second factor", "/me/two-factor", "me/two-factor"},
 		{"Sessions", "/me/sessions", "me/sessions"},
+		{"Logins", "/me/logins", "me/logins"},
 	}},
 }
 

@@ -66,6 +66,7 @@ func (p *pages) routes() []route {
 		{"POST", "/me/two-factor", needUser | lately, p.changeMyTwoFactor},
 		{"GET", "/me/sessions", needUser, p.showMySessions},
 		{"POST", "/me/sessions", needUser, p.endMySessions},
+		{"GET", "/me/logins", needUser, p.showMyLogins},
 		{"GET", "/me/limits", needUser, p.showMyLimits},
 		{"GET", "/me/programs", needUser, p.showOwnPrograms},
 		{"POST", "/me/programs", needUser | lately, p.addOwnProgram},

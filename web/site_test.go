@@ -78,7 +78,7 @@ func (s *site) open() {
 	s.store, err = sqlite.Open(s.t.Context(), sqlite.Options{Dir: s.dir, Now: s.now, Log: log})
 	s.must(err)
 	s.guard = auth.NewGuard(auth.GuardOptions{Blocks: s.store, Now: s.now, Log: log})
-	authenticator := auth.New(s.store, auth.Options{Guard: s.guard, Factors: s.store, Noted: s.store.NoteLogin, Now: s.now, Log: log})
+	authenticator := auth.New(s.store, auth.Options{Guard: s.guard, Factors: s.store, Noted: s.store.NoteLogin, Denied: s.store.NoteFailedLogin, Now: s.now, Log: log})
 	s.admin = &admin.Admin{
 		Store: s.store, Auth: authenticator, Now: s.now, Log: log, Lookups: s.dns.lookups,
 		Server: func() zone.Server { return thisServer },

@@ -83,6 +83,7 @@ type Admin interface {
 	DisableAccount(ctx context.Context, address string, refuse bool) error
 	EnableAccount(ctx context.Context, address string) error
 	RemoveAccount(ctx context.Context, address string) (admin.RemovedAccount, error)
+	LoginSources(ctx context.Context, address string) ([]admin.LoginSource, error)
 	Sessions(ctx context.Context, address string) ([]admin.Session, error)
 	EndSession(ctx context.Context, address string, id int64) error
 	EndSessions(ctx context.Context, address string, but int64) (int64, error)

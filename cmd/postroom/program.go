@@ -52,7 +52,7 @@ func openProgram(ctx context.Context, conf *Config, log *slog.Logger) (*program,
 		return nil, errors.Join(err, s.Close())
 	}
 	p.auth = auth.New(s, auth.Options{
-		SCRAM: conf.Auth.SCRAM, Log: log, Guard: p.logins.guard, Factors: s, Noted: s.NoteLogin,
+		SCRAM: conf.Auth.SCRAM, Log: log, Guard: p.logins.guard, Factors: s, Noted: s.NoteLogin, Denied: s.NoteFailedLogin,
 	})
 	p.admin = &admin.Admin{Store: s, Auth: p.auth, Now: time.Now, Log: log, OwnAddress: isOwnAddress}
 	names := sync.OnceValue(func() *network { return newNetwork(conf, log) })

@@ -39,6 +39,7 @@ type Store interface {
 	RemoveAccount(ctx context.Context, id store.AccountID) error
 
 	LastLogins(ctx context.Context, id store.AccountID) ([]store.Login, error)
+	LoginSources(ctx context.Context, id store.AccountID) ([]store.LoginSource, error)
 	SessionsOf(ctx context.Context, id store.AccountID) ([]store.WebSession, error)
 	EndSession(ctx context.Context, account store.AccountID, id int64) error
 	EndSessions(ctx context.Context, account store.AccountID, but int64) (int64, error)

@@ -39,6 +39,7 @@ var readers = []string{
 	"LastDNS",
 	"Limits",
 	"LoginBlocks",
+	"LoginSources",
 	"MailServer",
 	"NewTOTPKey",
 	"Overview",

@@ -45,6 +45,38 @@ func (a *Admin) lastLogins(ctx context.Context, id store.AccountID) (LastLogins,
 	return last, nil
 }
 
+// A LoginSource is where logins of an account came from, well or in vain.
+type LoginSource struct {
+	Network  string    `json:"network"` // "192.0.2.7" or "2001:db8::/64"
+	Failed   bool      `json:"failed"`
+	Protocol string    `json:"protocol"` // of the last one
+	First    time.Time `json:"first"`
+	Last     time.Time `json:"last"`
+	Times    int64     `json:"times,omitempty"` // of failed ones
+}
+
+// LoginSources returns where the logins of an account came from, well and in vain:
+// the 20 latest of each, the latest first.
+func (a *Admin) LoginSources(ctx context.Context, address string) ([]LoginSource, error) {
+	account, err := a.account(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	sources, err := a.Store.LoginSources(ctx, account.ID)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]LoginSource, len(sources))
+	for i, s := range sources {
+		network := s.Network.String()
+		if s.Network.IsSingleIP() {
+			network = s.Network.Addr().String()
+		}
+		list[i] = LoginSource{network, s.Failed, s.Protocol, s.First, s.Last, s.Times}
+	}
+	return list, nil
+}
+
 // A Session is a browser in which an account is signed in to the web page.
 type Session struct {
 	ID     int64     `json:"id"`

@@ -45,6 +45,9 @@ type Options struct {
 	Factors Factors
 	// Noted is told of each login that went well, and must not wait. Nil: nobody is.
 	Noted func(store.Login)
+	// Denied is told of each that was in vain, of an account that there is, and must
+	// not wait. Nil: nobody is.
+	Denied func(store.Login)
 }
 
 // An Authenticator checks login names and passwords. It may be used by many
@@ -57,6 +60,7 @@ type Authenticator struct {
 	guard      *Guard
 	factors    Factors
 	noted      func(store.Login)
+	denied     func(store.Login)
 	slots      *slots
 	remembered *remembered
 	sessions   sessions
@@ -79,6 +83,9 @@ func New(accounts Accounts, opts Options) *Authenticator {
 	if opts.Noted == nil {
 		opts.Noted = func(store.Login) {}
 	}
+	if opts.Denied == nil {
+		opts.Denied = func(store.Login) {}
+	}
 	if opts.Slots == 0 {
 		opts.Slots = runtime.GOMAXPROCS(0)
 	}
@@ -90,6 +97,7 @@ func New(accounts Accounts, opts Options) *Authenticator {
 		guard:      opts.Guard,
 		factors:    opts.Factors,
 		noted:      opts.Noted,
+		denied:     opts.Denied,
 		slots:      newSlots(opts.Slots),
 		remembered: newRemembered(),
 		decoy:      newDecoy(),
@@ -161,6 +169,9 @@ func service(protocol string) string {
 // deny counts a failed login and returns ErrDenied, after a while.
 func (a *Authenticator) deny(ctx context.Context, t try, account store.Account) error {
 	a.log.Info("login denied", "remote", t.client, "protocol", t.protocol, "account", account.Address.String())
+	if t.account != 0 {
+		a.denied(store.Login{Account: t.account, Protocol: service(t.protocol), At: a.now(), Client: t.client})
+	}
 	timer := time.NewTimer(a.guard.failed(ctx, t))
 	defer timer.Stop()
 	select {

@@ -59,7 +59,80 @@ func (s *Store) NoteLogin(login store.Login) {
 		if err != nil {
 			return fmt.Errorf("note login: %w", err)
 		}
+		return noteSource(tx, login, 0)
+	})
+}
+
+// NoteFailedLogin notes that somebody tried in vain to log in to an account. It
+// never waits, and what it notes may be lost in a crash.
+func (s *Store) NoteFailedLogin(login store.Login) {
+	s.notes.add(func(tx *tx) error { return noteSource(tx, login, 1) })
+}
+
+// keptSources is how many sources of an account are kept, of each kind.
+const keptSources = 20
+
+// noteSource notes where a login came from; failed is 1 if it was in vain.
+func noteSource(tx *tx, login store.Login, failed int) error {
+	if !login.Client.IsValid() {
 		return nil
+	}
+	_, err := tx.exec(`
+		INSERT INTO login_source (account, failed, network, protocol, first, last, times)
+		SELECT id, ?2, ?3, ?4, ?5, ?5, ?2
+		FROM account
+		WHERE id = ?1
+		ON CONFLICT DO UPDATE SET protocol = excluded.protocol, last = excluded.last, times = times + excluded.times`,
+		login.Account, failed, sourceOf(login.Client).String(), login.Protocol, micros(login.At))
+	if err != nil {
+		return fmt.Errorf("note where a login came from: %w", err)
+	}
+	_, err = tx.exec(`
+		DELETE FROM login_source
+		WHERE account = ?1 AND failed = ?2 AND network NOT IN (
+			SELECT network
+			FROM login_source
+			WHERE account = ?1 AND failed = ?2
+			ORDER BY last DESC
+			LIMIT ?3)`, login.Account, failed, keptSources)
+	if err != nil {
+		return fmt.Errorf("forget where logins came from: %w", err)
+	}
+	return nil
+}
+
+// sourceOf returns what one client is: see store.LoginSource.
+func sourceOf(client netip.Addr) netip.Prefix {
+	client = client.Unmap().WithZone("")
+	bits := 64
+	if client.Is4() {
+		bits = 32
+	}
+	p, _ := client.Prefix(bits) // fails for none of these
+	return p
+}
+
+// LoginSources returns where the logins of an account came from, well and in vain,
+// the latest of each first.
+func (s *Store) LoginSources(_ context.Context, account store.AccountID) ([]store.LoginSource, error) {
+	rows, err := s.query(`
+		SELECT network, failed, protocol, first, last, times
+		FROM login_source
+		WHERE account = ?
+		ORDER BY last DESC, network`, account)
+	if err != nil {
+		return nil, fmt.Errorf("list where logins came from: %w", err)
+	}
+	return collect(rows, func(l *store.LoginSource) error {
+		var network string
+		var first, last int64
+		if err := rows.Scan(&network, &l.Failed, &l.Protocol, &first, &last, &l.Times); err != nil {
+			return err
+		}
+		l.First, l.Last = fromMicros(first), fromMicros(last)
+		var err error
+		l.Network, err = netip.ParsePrefix(network)
+		return err
 	})
 }
 

@@ -21,7 +21,9 @@ type SignInStore interface {
 	RecoveryCodes(ctx context.Context, account store.AccountID) (int, error)
 	TakeRecoveryCode(ctx context.Context, account store.AccountID, code [32]byte) error
 	NoteLogin(login store.Login)
+	NoteFailedLogin(login store.Login)
 	LastLogins(ctx context.Context, account store.AccountID) ([]store.Login, error)
+	LoginSources(ctx context.Context, account store.AccountID) ([]store.LoginSource, error)
 }
 
 func keepsSecondFactors(t *testing.T, f *fixture) {
@@ -104,5 +106,50 @@ func keepsLastLogins(t *testing.T, f *fixture) {
 		if got[i].At = want[i].At; got[i] != want[i] {
 			t.Errorf("login %d is %+v, want %+v", i, got[i], want[i])
 		}
+	}
+}
+
+func keepsLoginSources(t *testing.T, f *fixture) {
+	login := func(client string, after time.Duration) store.Login {
+		return store.Login{Account: f.alice, Protocol: "pop3", At: f.now.Add(after), Client: netip.MustParseAddr(client)}
+	}
+	f.NoteLogin(login("192.0.2.1", 0))
+	f.NoteLogin(login("2001:db8::1", time.Minute))
+	f.NoteLogin(login("2001:db8::2", 2*time.Minute))
+	f.NoteFailedLogin(login("192.0.2.1", 3*time.Minute))
+	f.NoteFailedLogin(login("192.0.2.1", 3*time.Minute))
+	for i := range 25 {
+		f.NoteFailedLogin(login(netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}).String(), time.Duration(10+i)*time.Minute))
+	}
+	f.NoteFailedLogin(store.Login{Account: 12345, Protocol: "web", At: f.now, Client: netip.MustParseAddr("192.0.2.9")})
+	f.reopen()
+	var well, failed []store.LoginSource
+	all, err := f.LoginSources(t.Context(), f.alice)
+	f.must(err)
+	for _, s := range all {
+		if s.Failed {
+			failed = append(failed, s)
+		} else {
+			well = append(well, s)
+		}
+	}
+	minute := f.now.Truncate(time.Minute)
+	if len(well) != 2 || well[0].Network.String() != "2001:db8::/64" || !well[0].First.Equal(minute.Add(time.Minute)) || !well[0].Last.Equal(minute.Add(2*time.Minute)) ||
+		well[1].Network.String() != "192.0.2.1/32" || well[1].Protocol != "pop3" || well[1].Times != 0 {
+		t.Errorf("logins came from %+v", well)
+	}
+	if len(failed) != 20 || failed[0].Network.String() != "203.0.113.24/32" || failed[19].Network.String() != "203.0.113.5/32" || failed[0].Times != 1 {
+		t.Errorf("%d failed ones came from %+v", len(failed), failed)
+	}
+	f.NoteFailedLogin(login("203.0.113.24", time.Hour))
+	f.reopen()
+	all, err = f.LoginSources(t.Context(), f.alice)
+	f.must(err)
+	if all[0].Times != 2 || !all[0].Last.Equal(f.now.Add(time.Hour)) {
+		t.Errorf("after one more: %+v", all[0])
+	}
+	f.must(f.RemoveAccount(t.Context(), f.alice))
+	if all, err = f.LoginSources(t.Context(), f.alice); err != nil || len(all) != 0 {
+		t.Errorf("they outlive the account: %+v, %v", all, err)
 	}
 }

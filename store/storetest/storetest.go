@@ -122,6 +122,7 @@ func Run(t *testing.T, b Backend) {
 		{"it keeps the last logins", keepsLastLogins},
 		{"it lets one become the first administrator", hasOneFirstAdmin},
 		{"it keeps how far the guide is", keepsSetupMarks},
+		{"it keeps where logins came from, well and in vain", keepsLoginSources},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, newFixture(t, b)) })
 	}

@@ -71,3 +71,16 @@ func LeftCodes(n int) string {
 
 // NewPassword says what a new password of one's own has done.
 const NewPassword = "The new password is set. All other browsers are signed out; mail programs that use the old one have to be told."
+
+// Service says for what somebody logged in.
+func Service(protocol string) string {
+	switch protocol {
+	case "pop3":
+		return "Collecting mail (POP3)"
+	case "submission":
+		return "Sending mail (SMTP)"
+	case "web":
+		return "This web page"
+	}
+	return protocol
+}
