@@ -39,6 +39,26 @@ func (s *Store) Accept(ctx context.Context, a store.Acceptance) error {
 	return nil
 }
 
+// WouldAccept fails as Accept would, and accepts and counts nothing. What can only
+// go wrong by our own trouble isn't tried.
+func (s *Store) WouldAccept(ctx context.Context, a store.Acceptance) error {
+	if s.Full() {
+		return store.ErrDiskFull
+	}
+	p := &pending{s: s, a: a}
+	err := s.write(ctx, 0, func(tx *tx) error {
+		domain, err := p.mayBeSent(tx)
+		if err != nil || !p.counts() {
+			return err
+		}
+		return s.overLimit(tx, p.sender(domain), p.amount())
+	})
+	if err != nil {
+		return fmt.Errorf("accept message: %w", err)
+	}
+	return nil
+}
+
 // A pending is an acceptance of which all that is slow has been done: its body
 // is read, its events are encoded.
 type pending struct {

@@ -54,7 +54,7 @@ func (s *Store) ChangeAlias(ctx context.Context, source mail.Address, targets []
 			return noRows(err, store.ErrNotFound)
 		}
 		before = store.Alias{Source: mail.Address{Local: localPart(source), Domain: source.Domain}, Created: fromMicros(created)}
-		if before.Targets, err = (names{tx}).aliasTargets(id); err != nil {
+		if before.Targets, err = (names{querier: tx}).aliasTargets(id); err != nil {
 			return err
 		}
 		if _, err := tx.exec(`DELETE FROM alias_target WHERE alias = ?`, id); err != nil {
@@ -120,7 +120,7 @@ func (t *tx) noLoop(a store.Alias) error {
 // step returns where the alias that an address names leads, and fails with
 // store.ErrLoop if that alias will be the source's.
 func (t *tx) step(a, source mail.Address) ([]mail.Address, error) {
-	n := names{t}
+	n := names{querier: t}
 	if a.Key() == source.Key() {
 		return nil, store.ErrLoop
 	}

@@ -132,14 +132,25 @@ func (s *Store) WithinLimits(_ context.Context, account store.AccountID, recipie
 	if err != nil {
 		return fmt.Errorf("find the limits of account %d: %w", account, err)
 	}
+	return s.overLimit(s, who, amount{1, int64(recipients)})
+}
+
+// overLimit fails with a *store.LimitError if there is no room for so much.
+func (s *Store) overLimit(q querier, who sender, n amount) error {
 	m := &s.meter
 	m.mu.Lock()
-	over := m.over(who, amount{1, int64(recipients)}, s.now())
+	over := m.over(who, n, s.now())
 	m.mu.Unlock()
+	return named(q, over)
+}
+
+// named gives who is over a limit its name; nil is nil.
+func named(q querier, over *store.LimitError) error {
 	if over == nil {
 		return nil
 	}
-	over.Name, err = ownerName(s, over.Owner)
+	var err error
+	over.Name, err = ownerName(q, over.Owner)
 	return errors.Join(err, over)
 }
 
@@ -162,18 +173,25 @@ func (s *Store) sender(account store.AccountID) (sender, error) {
 	return sender{account, domain}, nil
 }
 
+// counts reports whether the message is one of our own users for other servers.
+func (p *pending) counts() bool {
+	return p.a.Origin == store.FromAccount && p.a.Account != 0 && len(p.a.Outbound) > 0
+}
+
+func (p *pending) sender(domain store.DomainID) sender { return sender{p.a.Account, domain} }
+
+func (p *pending) amount() amount { return amount{1, int64(len(p.a.Outbound))} }
+
 // countSending counts a message of our own user, of one in the given domain, as far
 // as it is for other servers.
 func (p *pending) countSending(tx *tx, domain store.DomainID) error {
-	if p.a.Origin != store.FromAccount || p.a.Account == 0 || len(p.a.Outbound) == 0 {
+	if !p.counts() {
 		return nil
 	}
 	m := &p.s.meter
-	c, over := m.count(sender{p.a.Account, domain}, amount{1, int64(len(p.a.Outbound))}, p.s.now())
+	c, over := m.count(p.sender(domain), p.amount(), p.s.now())
 	if over != nil {
-		var err error
-		over.Name, err = ownerName(tx, over.Owner)
-		return errors.Join(err, over)
+		return named(tx, over)
 	}
 	tx.onUndo(func() { m.takeBack(c) })
 	if c.near {

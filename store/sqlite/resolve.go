@@ -31,6 +31,11 @@ func (s *Store) Resolve(_ context.Context, address mail.Address) (store.Resoluti
 			s.directory.keepResolution(generation, key, r)
 		}
 	}
+	return s.answer(r, address)
+}
+
+// answer adds to what was found out about an address what changes with every mail.
+func (s *Store) answer(r resolved, address mail.Address) (store.Resolution, error) {
 	switch {
 	case r.refused:
 		return store.Resolution{}, fmt.Errorf("resolve address: %w", store.ErrRefused)
@@ -65,7 +70,7 @@ func (s *Store) resolve(address mail.Address) (r resolved, err error) {
 func (s *Store) snapshot(f func(names) error) error {
 	readers := s.readers.Load()
 	var missed []string
-	err := readers.within(func(tx *sql.Tx) error { return f(names{view{readers, tx, &missed}}) })
+	err := readers.within(func(tx *sql.Tx) error { return f(names{querier: view{readers, tx, &missed}}) })
 	for _, query := range missed {
 		if _, err := readers.stmt(query); err != nil {
 			return fmt.Errorf("prepare: %w", err)
@@ -106,7 +111,7 @@ func (v view) query(query string, args ...any) (*sql.Rows, error) {
 // destinations if the address is nobody's.
 func (n names) resolve(address mail.Address) (resolved, error) {
 	if address.Domain == "" {
-		return n.resolveRole(0)
+		return n.resolveRole(address, 0)
 	}
 	d, ours, err := n.domain(address.Domain)
 	if err != nil {
@@ -114,6 +119,7 @@ func (n names) resolve(address mail.Address) (resolved, error) {
 	}
 	switch {
 	case !ours:
+		n.note(store.Hop{Address: address, Kind: store.HopRemote})
 		return resolved{itself: true}, nil
 	case d.backup:
 		return n.resolveBackup(d, address)
@@ -122,12 +128,17 @@ func (n names) resolve(address mail.Address) (resolved, error) {
 	if err != nil || !isRole(address) || len(r.resolution.Destinations) > 0 && !r.refused {
 		return r, err
 	}
-	return n.resolveRole(d.id)
+	return n.resolveRole(address, d.id)
 }
 
 // resolveBackup is resolve within a domain whose mail we only hold.
 func (n names) resolveBackup(d knownDomain, address mail.Address) (resolved, error) {
 	taken, err := n.takes(d, localPart(address))
+	kind := store.HopNobody
+	if taken {
+		kind = store.HopBackup
+	}
+	n.note(store.Hop{Address: address, Kind: kind})
 	return resolved{itself: taken, resolution: store.Resolution{Ours: true, Backup: true}}, err
 }
 
@@ -139,6 +150,7 @@ func (n names) resolveOurs(d knownDomain, address mail.Address) (resolved, error
 	}
 	x := newExpansion(n)
 	if h.id != 0 {
+		n.note(h.hop(address, 0), h.id)
 		return x.resolveHolder(h)
 	}
 	if _, err := x.follow(address, 0); err != nil {
@@ -149,9 +161,9 @@ func (n names) resolveOurs(d knownDomain, address mail.Address) (resolved, error
 	return r, nil
 }
 
-func (n names) resolveRole(domain store.DomainID) (resolved, error) {
+func (n names) resolveRole(address mail.Address, domain store.DomainID) (resolved, error) {
 	x := newExpansion(n)
-	_, err := x.role(domain, 0)
+	_, err := x.role(domain, store.Hop{Address: address, Kind: store.HopRole})
 	return x.resolved(), err
 }
 
@@ -208,6 +220,7 @@ func (x *expansion) follow(a mail.Address, depth int) (arrives bool, err error) 
 		return false, err
 	}
 	if !ours || d.backup {
+		x.names.note(store.Hop{Depth: depth, Address: a, Kind: store.HopRemote})
 		x.add(store.Destination{Remote: a})
 		return true, nil
 	}
@@ -216,29 +229,41 @@ func (x *expansion) follow(a mail.Address, depth int) (arrives bool, err error) 
 	case err != nil:
 		return false, err
 	case h.id != 0:
+		x.names.note(h.hop(a, depth), h.id)
 		return x.account(h, depth)
 	case f.id != 0:
-		return x.through(f, depth)
+		return x.through(f, store.Hop{Depth: depth, Address: a, Kind: store.HopAlias, Tagged: f.tagged})
 	case isRole(a):
-		return x.role(d.id, depth)
+		return x.role(d.id, store.Hop{Depth: depth, Address: a, Kind: store.HopRole})
 	case x.rights:
+		x.names.note(store.Hop{Depth: depth, Address: a, Kind: store.HopNobody})
 		return false, nil
 	}
 	f, ok, err := x.names.alias(d.id, "")
 	if err != nil || !ok {
+		x.names.note(store.Hop{Depth: depth, Address: a, Kind: store.HopNobody})
 		return false, err
 	}
-	return x.through(f, depth)
+	return x.through(f, store.Hop{Depth: depth, Address: a, Kind: store.HopCatchAll})
 }
 
-// through follows an alias. One that is being followed already leads nowhere new.
-func (x *expansion) through(f alias, depth int) (arrives bool, err error) {
+// through follows an alias, to which hop is the step. One that is being followed
+// already leads nowhere new.
+func (x *expansion) through(f alias, hop store.Hop) (arrives bool, err error) {
 	arrives, passed := x.aliases[f.id]
-	if passed || depth >= maxAliasDepth {
+	switch {
+	case passed:
+		hop.Kind = store.HopLoop
+	case hop.Depth >= maxAliasDepth:
+		hop.Kind = store.HopDeep
+	}
+	hop.To = f.targets
+	x.names.note(hop)
+	if hop.Kind == store.HopLoop || hop.Kind == store.HopDeep {
 		return arrives, nil
 	}
 	x.aliases[f.id] = false
-	arrives, err = x.all(f.targets, depth+1)
+	arrives, err = x.all(f.targets, hop.Depth+1)
 	x.aliases[f.id] = arrives
 	return arrives, err
 }
@@ -278,6 +303,7 @@ func (x *expansion) account(h holder, depth int) (arrives bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	x.names.noteForward(h, targets, depth)
 	switch arrives, err := x.all(targets, depth+1); {
 	case err != nil:
 		return false, err
@@ -290,13 +316,18 @@ func (x *expansion) account(h holder, depth int) (arrives bool, err error) {
 	return true, nil
 }
 
-func (x *expansion) role(domain store.DomainID, depth int) (arrives bool, err error) {
+func (x *expansion) role(domain store.DomainID, hop store.Hop) (arrives bool, err error) {
 	readers, err := x.names.role(domain)
 	if err != nil {
 		return false, err
 	}
+	ids := make([]store.AccountID, len(readers))
+	for i, h := range readers {
+		ids[i] = h.id
+	}
+	x.names.note(hop, ids...)
 	for _, h := range readers {
-		found, err := x.account(h, depth)
+		found, err := x.account(h, hop.Depth)
 		if err != nil {
 			return false, err
 		}

@@ -14,7 +14,32 @@ type querier interface {
 }
 
 // A names looks addresses up in one view of the directory.
-type names struct{ querier }
+type names struct {
+	querier
+	heard *[]namedHop // the steps that were taken; nil: nobody asks
+}
+
+// A namedHop is a step that may lead to accounts, or be one's.
+type namedHop struct {
+	store.Hop
+	accounts []store.AccountID
+	owner    store.AccountID // whose address the step is about; zero: it is known
+}
+
+// note tells a step to who asks for them.
+func (n names) note(h store.Hop, accounts ...store.AccountID) {
+	if n.heard != nil {
+		*n.heard = append(*n.heard, namedHop{Hop: h, accounts: accounts})
+	}
+}
+
+// noteForward tells that an account sends its mail on.
+func (n names) noteForward(h holder, targets []mail.Address, depth int) {
+	if n.heard != nil {
+		hop := store.Hop{Depth: depth, Kind: store.HopForward, To: targets, Keeps: h.keeps}
+		*n.heard = append(*n.heard, namedHop{Hop: hop, owner: h.id})
+	}
+}
 
 // A knownDomain is a domain of ours.
 type knownDomain struct {
@@ -31,6 +56,16 @@ type holder struct {
 	refuses  bool // disabled, and mail for it is refused
 	forwards bool // to other addresses
 	keeps    bool // a copy of what it forwards
+	tagged   bool // the address names it but for its tag
+}
+
+// hop is the step to the account.
+func (h holder) hop(a mail.Address, depth int) store.Hop {
+	kind := store.HopAccount
+	if h.refuses {
+		kind = store.HopRefuses
+	}
+	return store.Hop{Depth: depth, Address: a, Kind: kind, Tagged: h.tagged}
 }
 
 // selectHolder is what scanHolder reads. A disabled account forwards nothing: who
@@ -50,6 +85,7 @@ func scanHolder(rows *sql.Rows) func(*holder) error {
 type alias struct {
 	id      int64
 	targets []mail.Address
+	tagged  bool // the address names it but for its tag
 }
 
 // first returns the first of some rows, and whether there was one.
@@ -151,10 +187,12 @@ func (n names) explicit(d knownDomain, a mail.Address) (h holder, f alias, err e
 		}
 		h, ok, err := n.holder(d.id, local)
 		if ok || err != nil {
+			h.tagged = local != locals[0]
 			return h, alias{}, err
 		}
 		f, ok, err := n.alias(d.id, local)
 		if ok || err != nil {
+			f.tagged = local != locals[0]
 			return holder{}, f, err
 		}
 	}

@@ -60,10 +60,20 @@ func (n names) maySend(account store.AccountID, address mail.Address) (bool, err
 func (n names) ownsUnderTag(d knownDomain, account store.AccountID, address mail.Address) (bool, error) {
 	exact, ok, err := n.holder(d.id, localPart(address))
 	if ok || err != nil {
+		n.noteOwn(exact, account, address)
 		return exact.id == account, err
 	}
 	base, ok, err := n.holder(d.id, localPart(address.Base()))
+	base.tagged = true
+	n.noteOwn(base, account, address)
 	return ok && base.id == account, err
+}
+
+// noteOwn tells of an address that is the account's own.
+func (n names) noteOwn(h holder, account store.AccountID, address mail.Address) {
+	if h.id == account {
+		n.note(h.hop(address, 0), account)
+	}
 }
 
 // isSender reports whether the admin lets the account send as an address: itself,
@@ -93,5 +103,8 @@ func (n names) isSender(d knownDomain, account store.AccountID, address mail.Add
 		return false, err
 	}
 	_, granted, err := first(collect(rows, func(one *int) error { return rows.Scan(one) }))
+	if granted {
+		n.note(store.Hop{Address: address, Kind: store.HopGranted}, account)
+	}
 	return granted, err
 }
