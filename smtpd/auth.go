@@ -91,6 +91,8 @@ func (s *session) mechanism(name string) sasl.Server {
 		return &plain{s: s}
 	case name == "LOGIN":
 		return &loginMechanism{s: s}
+	case name == rehearsedLogin && s.rehearsed.ID != 0:
+		return &rehearsedMechanism{s: s}
 	case name == "SCRAM-SHA-256" && s.SCRAM:
 		return &scramMechanism{SCRAM: s.Server.Auth.StartSCRAM(s.ctx, s.client, s.Name), s: s}
 	}

@@ -10,6 +10,7 @@ import (
 
 	smtp "github.com/emersion/go-smtp"
 
+	"postroom/store"
 	"postroom/store/mail"
 )
 
@@ -44,6 +45,8 @@ type run struct {
 	config *tls.Config
 	base   context.Context // of the sessions' work
 
+	rehearsed store.Account // see Rehearse; zero: nothing is rehearsed
+
 	mu       sync.Mutex
 	live     map[*conn]struct{}
 	stopping bool
@@ -54,9 +57,14 @@ type run struct {
 // sessions with 421, lets those that are receiving a message finish within
 // Limits.Grace, and returns when all are gone. It returns nil after such a stop.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	return s.serve(ctx, l, store.Account{})
+}
+
+func (s *Server) serve(ctx context.Context, l net.Listener, rehearsed store.Account) error {
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	r := s.newRun(base)
+	r.rehearsed = rehearsed
 	unwatch := context.AfterFunc(ctx, func() {
 		l.Close()
 		r.interrupt()

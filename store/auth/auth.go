@@ -166,6 +166,12 @@ func service(protocol string) string {
 	return protocol
 }
 
+// Admits fails with ErrBlocked if a login of an account from an address wouldn't be
+// looked at now. Nothing is counted.
+func (a *Authenticator) Admits(client netip.Addr, account store.AccountID) error {
+	return a.guard.admit(try{client: client, account: account})
+}
+
 // deny counts a failed login and returns ErrDenied, after a while.
 func (a *Authenticator) deny(ctx context.Context, t try, account store.Account) error {
 	a.log.Info("login denied", "remote", t.client, "protocol", t.protocol, "account", account.Address.String())
