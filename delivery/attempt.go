@@ -125,8 +125,8 @@ func (a *attempt) pending() []int {
 
 // hosts tries one group of hosts after the other.
 func (a *attempt) hosts(ctx context.Context) {
-	n, domain := a.next(), a.first().Domain
-	plan, err := a.job.run.router.Plan(ctx, route.Destination{Domain: domain, Relay: n.relay, Backup: n.backup, Ours: n.ours})
+	n := a.next()
+	plan, err := a.job.run.plan(ctx, n, a.first().Domain)
 	if err != nil {
 		a.problem(err, "")
 		return
@@ -152,16 +152,29 @@ func (a *attempt) hosts(ctx context.Context) {
 	}
 }
 
+// plan plans the way of mail for a domain.
+func (r *run) plan(ctx context.Context, n next, domain string) (route.Plan, error) {
+	return r.router.Plan(ctx, route.Destination{Domain: domain, Relay: n.relay, Backup: n.backup, Ours: n.ours})
+}
+
 // ways resolves a group. loop says that one of it is ourselves.
 func (a *attempt) ways(ctx context.Context, n next, hosts []route.Host) (list []way, loop bool) {
+	return a.job.run.reach(ctx, n, hosts, func(host route.Host, err error) {
+		a.problem(err, host.Name)
+		a.final = a.final && !n.backup // what we hold waits for its domain to be put right
+	})
+}
+
+// reach resolves a group of hosts; those that can't be are given to failed. loop
+// says that one of the group is ourselves.
+func (r *run) reach(ctx context.Context, n next, hosts []route.Host, failed func(route.Host, error)) (list []way, loop bool) {
 	for _, host := range hosts {
-		addrs, err := a.job.run.router.Addresses(ctx, host)
+		addrs, err := r.router.Addresses(ctx, host)
 		if errors.Is(err, route.ErrLoop) {
 			return nil, true
 		}
 		if err != nil {
-			a.problem(err, host.Name)
-			a.final = a.final && !n.backup // what we hold waits for its domain to be put right
+			failed(host, err)
 		}
 		for _, at := range addrs {
 			list = append(list, way{host: host, at: at, next: n})

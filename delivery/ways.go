@@ -40,6 +40,7 @@ type next struct {
 	ours   []string       // names of ours: a host of that name is ourselves
 	shared bool           // several recipient domains lead there
 	backup bool           // only better servers than ourselves may have it
+	route  *store.Route   // that has led there; nil: none has
 }
 
 // A pool is a set of addresses to send from that take turns.
@@ -166,7 +167,7 @@ func (w *ways) next(lane store.Lane) next {
 	r, found := w.route(lane)
 	switch {
 	case found:
-		n.relay, n.tls, n.ruled = relayOf(r), r.TLS, true
+		n.relay, n.tls, n.ruled, n.route = relayOf(r), r.TLS, true, &r
 		if n.relay == nil && plain(r.For) != (store.For{}) {
 			suffix = " tls " + policyWord(r.TLS) // others' mail goes there in another manner
 		}
@@ -252,12 +253,7 @@ func owners(lane store.Lane) []store.For {
 // none if the choice is the kernel's. It is not ok if there is a choice, and none
 // of it can reach the address.
 func (n next) source(remote netip.Addr) (s store.Source, ok bool) {
-	var fitting []store.Source
-	for _, s := range n.pool {
-		if s.IP.Unmap().Is4() == remote.Unmap().Is4() {
-			fitting = append(fitting, s)
-		}
-	}
+	fitting := n.fitting(remote)
 	switch {
 	case len(fitting) == 0:
 		return store.Source{}, len(n.pool) == 0
@@ -265,6 +261,17 @@ func (n next) source(remote netip.Addr) (s store.Source, ok bool) {
 		return fitting[rand.IntN(len(fitting))], true
 	}
 	return fitting[int(n.turn.Add(1)-1)%len(fitting)], true
+}
+
+// fitting returns those addresses of the pool that can reach another one.
+func (n next) fitting(remote netip.Addr) []store.Source {
+	var fitting []store.Source
+	for _, s := range n.pool {
+		if s.IP.Unmap().Is4() == remote.Unmap().Is4() {
+			fitting = append(fitting, s)
+		}
+	}
+	return fitting
 }
 
 // sameManner reports whether a connection that was made for one next, from a
