@@ -59,7 +59,7 @@ func (c *checker) anybody(ctx context.Context) (mail.Address, error) {
 
 // rehearsed is the server of port 25, but that nothing is counted with what really
 // comes.
-func (c *checker) rehearsed(noted *rehearsal, explained *policy.Explanation) *smtpd.Server {
+func (c *checker) rehearsed(noted smtpd.Mail, explained *policy.Explanation) *smtpd.Server {
 	conf := c.conf()
 	s := &smtpd.Server{
 		Name:     "smtp",
@@ -183,6 +183,13 @@ func isASCII(s string) bool { return !strings.ContainsFunc(s, func(r rune) bool 
 // rehearse has a server hear a dialogue from a client. It returns the reply that
 // ends it: the first that isn't positive, or the last.
 func rehearse(ctx context.Context, s *smtpd.Server, client netip.Addr, lines []string) (reply string, err error) {
+	reply, _, err = converse(ctx, s.Serve, client, lines)
+	return reply, err
+}
+
+// converse has whoever serves a connection hear a dialogue. It returns the reply that
+// ends it, and how many came before.
+func converse(ctx context.Context, serve func(context.Context, net.Listener) error, client netip.Addr, lines []string) (reply string, before int, err error) {
 	near, far := net.Pipe()
 	ctx, cancel := context.WithCancel(ctx)
 	defer context.AfterFunc(ctx, func() { near.Close() })()
@@ -190,24 +197,25 @@ func rehearse(ctx context.Context, s *smtpd.Server, client netip.Addr, lines []s
 	defer served.Wait()
 	defer cancel()
 	defer near.Close()
-	served.Go(func() { _ = s.Serve(ctx, newOneConn(&pretended{far, client})) })
+	served.Go(func() { _ = serve(ctx, newOneConn(&pretended{far, client})) })
 	return speak(near, lines)
 }
 
 // speak says lines, each when the one before it was answered well.
-func speak(conn net.Conn, lines []string) (string, error) {
+func speak(conn net.Conn, lines []string) (reply string, before int, err error) {
 	conn.SetDeadline(time.Now().Add(checkTimeout))
 	replies := textproto.NewReader(bufio.NewReader(conn))
-	reply, err := readReply(replies)
+	reply, err = readReply(replies)
 	for _, line := range lines {
 		if err != nil || reply[0] > '3' {
-			return reply, err
+			return reply, before, err
 		}
 		// The server may answer, and hang up, before it has heard all of a message.
 		go func() { _, _ = io.WriteString(conn, line+"\r\n") }()
 		reply, err = readReply(replies)
+		before++
 	}
-	return reply, err
+	return reply, before, err
 }
 
 // readReply reads a reply of one line or more, and returns the last.

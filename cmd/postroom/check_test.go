@@ -168,7 +168,7 @@ func (s *site) bring(t *testing.T, r admin.CheckRequest, to mail.Address) string
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	reply, err := speak(nc, dialogue(r, to))
+	reply, _, err := speak(nc, dialogue(r, to))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,8 @@ type checkCmd struct {
 	DMARC   checkDMARC   `cmd:"" name:"dmarc" group:"commands" help:"What does a domain want done with mail that isn't its own?"`
 	Message checkMessage `cmd:"" group:"commands" help:"What would become of this mail, if it came from another server?"`
 
+	Delivery checkDelivery `cmd:"" group:"commands" help:"What would happen to a mail from one address to another?"`
+
 	Certificate checkCertificate `cmd:"" group:"commands" help:"Which certificates do the services show, until when, and what is wrong with them?"`
 }
 

@@ -138,6 +138,7 @@ func handleChecks(mux *http.ServeMux, a *admin.Admin) {
 	handle(mux, "check/dkim", a.CheckDKIM)
 	handle(mux, "check/dmarc", a.CheckDMARC)
 	handle(mux, "check/message", a.CheckMessage)
+	handle(mux, "check/delivery", a.PreviewDelivery)
 	handle(mux, "access/add", a.AddAccess)
 	handle(mux, "access/list", func(ctx context.Context, r nameRequest) ([]admin.AccessEntry, error) {
 		return a.AccessEntries(ctx, r.Name)

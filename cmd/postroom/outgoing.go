@@ -2,11 +2,58 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
+	"net/netip"
+	"time"
 
 	"postroom/delivery"
+	"postroom/delivery/sts"
 	"postroom/store"
 )
+
+// planner returns a dispatcher as it runs with a configuration, but that it may not
+// connect to mail servers.
+func (p *program) planner(conf *Config, net *network) *delivery.Dispatcher {
+	log := p.log.With("service", "delivery")
+	d := &delivery.Dispatcher{
+		Hostname:            conf.Name(),
+		Queue:               p.store,
+		Directory:           p.store,
+		Resolver:            net.names,
+		Dialer:              noDialer{},
+		DialerFrom:          func(netip.Addr) delivery.Dialer { return noDialer{} },
+		STS:                 &sts.Policies{Store: p.store, Resolver: net.names, HTTP: net.web, Log: log},
+		Schedule:            delivery.Schedule{Waits: conf.Delivery.Retry, DelayNotice: conf.Delivery.DelayNotice},
+		Concurrency:         conf.Delivery.Concurrency,
+		PerDestination:      conf.Delivery.PerDestination,
+		Port:                conf.Delivery.Port,
+		PrivateDestinations: conf.Delivery.PrivateDestinations,
+		Smarthost:           conf.Delivery.Smarthost,
+		FallbackRelay:       conf.Delivery.FallbackRelay,
+		ConnectTimeout:      conf.Delivery.ConnectTimeout,
+		CommandTimeout:      conf.Delivery.CommandTimeout,
+		Log:                 log,
+		Now:                 time.Now,
+	}
+	if conf.Delivery.DKIM {
+		d.Keys = p.admin
+	}
+	for _, address := range p.listening("smtp") {
+		if ap, err := netip.ParseAddrPort(address); err == nil {
+			d.Listening = append(d.Listening, ap)
+		}
+	}
+	return d
+}
+
+// A noDialer is of who only plans.
+type noDialer struct{}
+
+// DialContext fails.
+func (noDialer) DialContext(context.Context, string, string) (net.Conn, error) {
+	return nil, errors.ErrUnsupported
+}
 
 // dialing returns d with its connections counted.
 func (m *monitor) dialing(d delivery.Dialer) delivery.Dialer { return &countedDialer{d, m} }

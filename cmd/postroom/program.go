@@ -57,6 +57,7 @@ func openProgram(ctx context.Context, conf *Config, log *slog.Logger) (*program,
 	p.admin = &admin.Admin{Store: s, Auth: p.auth, Now: time.Now, Log: log, OwnAddress: isOwnAddress}
 	names := sync.OnceValue(func() *network { return newNetwork(conf, log) })
 	p.admin.Checks = &checker{store: s, conf: p.current, network: names, log: log}
+	p.preview(names)
 	p.admin.Leading = func(ways store.Ways) func(store.Lane) string {
 		return delivery.Destinations(ways, p.current().Delivery.Smarthost)
 	}
@@ -95,6 +96,15 @@ func openError(conf *Config, err error) error {
 		return fmt.Errorf("%s: %w; start the newer version, or restore a backup into another folder", dir, err)
 	}
 	return err
+}
+
+// preview has the admin's questions about mail that might be sent answered.
+func (p *program) preview(network func() *network) {
+	p.admin.Previews = &previewer{
+		checker:  checker{store: p.store, conf: func() *Config { return p.current() }, network: network, log: p.log},
+		auth:     p.auth,
+		dispatch: func() *delivery.Dispatcher { return p.planner(p.current(), network()) },
+	}
 }
 
 // close ends the use of the store.

@@ -134,6 +134,7 @@ func (sv *server) run(ctx context.Context) error {
 	sv.trials = sv.newTrials()
 	sv.admin.Trials = sv.trials
 	sv.admin.Checks = &checker{store: sv.store, conf: sv.current, network: sv.network.Load, log: sv.log}
+	sv.preview(sv.network.Load)
 	err = sv.serve(ctx, conf)
 	return errors.Join(err, sv.program.close())
 }

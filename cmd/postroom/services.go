@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"postroom/delivery"
-	"postroom/delivery/sts"
 	"postroom/pop3d"
 	"postroom/smtpd"
 	"postroom/store"
@@ -176,36 +175,11 @@ func (sv *server) webServices() []service {
 }
 
 func (sv *server) dispatcher() *delivery.Dispatcher {
-	conf, net := sv.conf.Load(), sv.network.Load()
-	log := sv.log.With("service", "delivery")
-	d := &delivery.Dispatcher{
-		Hostname:            conf.Name(),
-		Queue:               sv.monitor.settling(sv.store),
-		Directory:           sv.store,
-		Resolver:            net.names,
-		Dialer:              sv.monitor.dialing(net.dialer),
-		DialerFrom:          func(ip netip.Addr) delivery.Dialer { return sv.monitor.dialing(net.dialerFrom(ip)) },
-		STS:                 &sts.Policies{Store: sv.store, Resolver: net.names, HTTP: net.web, Log: log},
-		Schedule:            delivery.Schedule{Waits: conf.Delivery.Retry, DelayNotice: conf.Delivery.DelayNotice},
-		Concurrency:         conf.Delivery.Concurrency,
-		PerDestination:      conf.Delivery.PerDestination,
-		Port:                conf.Delivery.Port,
-		PrivateDestinations: conf.Delivery.PrivateDestinations,
-		Smarthost:           conf.Delivery.Smarthost,
-		FallbackRelay:       conf.Delivery.FallbackRelay,
-		ConnectTimeout:      conf.Delivery.ConnectTimeout,
-		CommandTimeout:      conf.Delivery.CommandTimeout,
-		Log:                 log,
-		Now:                 time.Now,
-	}
-	if conf.Delivery.DKIM {
-		d.Keys = sv.admin
-	}
-	for _, p := range byService(sv.ports, "smtp") {
-		if ap, err := netip.ParseAddrPort(p.Addr().String()); err == nil {
-			d.Listening = append(d.Listening, ap)
-		}
-	}
+	net := sv.network.Load()
+	d := sv.planner(sv.conf.Load(), net)
+	d.Queue = sv.monitor.settling(sv.store)
+	d.Dialer = sv.monitor.dialing(net.dialer)
+	d.DialerFrom = func(ip netip.Addr) delivery.Dialer { return sv.monitor.dialing(net.dialerFrom(ip)) }
 	return d
 }
 

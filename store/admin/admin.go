@@ -69,6 +69,8 @@ type Store interface {
 	InspectAliases(ctx context.Context, aliases []store.Alias) ([][]store.AddressProblem, error)
 	Aliases(ctx context.Context) ([]store.Alias, error)
 	RemoveAlias(ctx context.Context, source mail.Address) error
+	Explain(ctx context.Context, address mail.Address) (store.Resolution, []store.Hop, error)
+	ExplainRight(ctx context.Context, account store.AccountID, address mail.Address) (may bool, hops []store.Hop, err error)
 
 	AddRoute(ctx context.Context, r store.Route) (store.Route, error)
 	Routes(ctx context.Context) ([]store.Route, error)
@@ -169,6 +171,9 @@ type Admin struct {
 	Checks Checker
 	// Trials sends test mails. Nil: nobody can ask.
 	Trials Trier
+	// Previews carries out what is asked about mail that might be sent. Nil: nobody
+	// can ask.
+	Previews Previewer
 	// DomainAdded is called when a local domain has been added, whose DKIM keys may be
 	// made soon. Nil: they are made when they are needed.
 	DomainAdded func()

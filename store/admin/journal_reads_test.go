@@ -42,6 +42,7 @@ var readers = []string{
 	"LoginSources",
 	"MailServer",
 	"NewTOTPKey",
+	"PreviewDelivery",
 	"Overview",
 	"PlanUndo",
 	"Queue",
