@@ -218,7 +218,7 @@ func TestStrangersTextStaysText(t *testing.T) {
 		"/domains/held.example", "/domains/held.example?q=%3Cscript%3E", "/aliases", "/aliases/odd@example.org/remove", "/accounts", "/accounts?q=%3Cscript%3E",
 		accountURL("victim@example.org"), accountURL("victim@example.org") + "/remove", "/login?next=" + script, "/" + script,
 		"/lists", "/lists?q=" + script, "/lists/remove?action=block&what=" + url.QueryEscape(hostile.String()), "/limits", "/limits?q=" + script, "/devices", "/devices?q=" + script,
-		"/check?ip=" + script + "&helo=" + script + "&from=" + script + "&domain=" + script, "/certificate", "/domains/example.org", "/domains/example.org/dns",
+		"/check?ip=" + script + "&helo=" + script + "&from=" + script + "&domain=" + script, "/preview?from=" + script + "&to=" + script + "&as=" + script + "&ip=" + script + "&helo=" + script, "/certificate", "/domains/example.org", "/domains/example.org/dns",
 		messageURL(stranger), messageURL(stranger) + "/sender?action=block", messageURL(stranger) + "/sender?action=" + script,
 	}
 	for _, path := range pages {
@@ -237,6 +237,7 @@ func TestStrangersTextStaysText(t *testing.T) {
 		"/devices": {"network", script, "account", script}, "/limits": {"messages_per_hour", script, "messages_per_day", script},
 		accountURL("victim@example.org") + "/limits": {"recipients_per_day", script}, "/domains/example.org/limits": {"recipients_per_hour", script},
 		"/domains/example.org/dkim/remove": {"selector", script},
+		"/preview":                         {"from", script, "to", hostile.String(), "as", script, "ip", script, "helo", script},
 		"/check":                           {"do", "message", "ip", "192.0.2.1", "helo", "x", "from", hostile.String(), "domain", script, "message", "</textarea>" + script},
 		"/login":                           {"username", script}, "/domains": {"name", script}, "/accounts": {"address", script, "name", script, "quota", script},
 		"/aliases": {"source", script, "targets", "</textarea>" + script}, accountURL("victim@example.org") + "/app-passwords": {"name", script},

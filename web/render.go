@@ -61,6 +61,7 @@ func (p *pages) funcs() template.FuncMap {
 		"changes":  changesURL,
 		"message":  messageURL,
 		"searched": searchURL,
+		"asked":    previewURL,
 	}
 }
 
@@ -95,6 +96,7 @@ var sections = []navigation{
 		{"Block and allow", "/lists", "lists"},
 		{"Limits", "/limits", "limits"},
 		{"Check a mail", "/check", "check"},
+		{"What would happen?", "/preview", "preview"},
 		{"Certificate", "/certificate", "certificate"},
 	}},
 	{"Server", []link{

@@ -156,6 +156,8 @@ func (p *pages) routes() []route {
 		{"POST", "/limits", needAdmin, p.setServerLimits},
 		{"GET", "/check", needAdmin, p.showCheck},
 		{"POST", "/check", needAdmin, p.check},
+		{"GET", "/preview", needAdmin, p.showPreview},
+		{"POST", "/preview", needAdmin, p.preview},
 		{"GET", "/certificate", needAdmin, p.showCertificate},
 
 		{"GET", "/journal", needAdmin, p.showJournal},

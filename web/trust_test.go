@@ -72,7 +72,7 @@ func (s *site) trust() {
 	}
 	s.dns.publish("example.org")
 	s.admin.Shown = func(context.Context) ([]admin.Certificate, error) { return s.certificates(), nil }
-	s.admin.Checks = checker{}
+	s.admin.Checks, s.admin.Previews = checker{}, previewer{s}
 }
 
 func (s *site) certificates() []admin.Certificate {

@@ -126,6 +126,7 @@ type Admin interface {
 	LoginBlocks(context.Context) ([]admin.LoginBlock, error)
 	ForgiveLogins(ctx context.Context, network string) ([]admin.LoginBlock, error)
 	admin.Checker
+	PreviewDelivery(context.Context, admin.PreviewRequest) (admin.Preview, error)
 
 	SetLimit(context.Context, admin.SetLimit) (admin.Limits, error)
 	Limits(ctx context.Context, name string) (admin.Limits, error)
