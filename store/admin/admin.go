@@ -24,6 +24,11 @@ type Store interface {
 	RemoveDomain(ctx context.Context, name string) error
 
 	AddDKIMKeys(ctx context.Context, keys ...store.DKIMKey) error
+	ListDomains(ctx context.Context, q store.ListQuery) (store.ListPart[store.DomainSize], error)
+	ListAccounts(ctx context.Context, q store.ListQuery) (store.ListPart[store.Account], error)
+	ListAliases(ctx context.Context, q store.ListQuery) (store.ListPart[store.Alias], error)
+	ListAccess(ctx context.Context, q store.ListQuery) (store.ListPart[store.AccessEntry], error)
+
 	DKIMKeys(ctx context.Context, domain string) ([]store.DKIMKey, error)
 	StartDKIMKey(ctx context.Context, domain, selector string, at time.Time) error
 	RemoveDKIMKey(ctx context.Context, domain, selector string) error
@@ -68,6 +73,8 @@ type Store interface {
 	ChangeAlias(ctx context.Context, source mail.Address, targets []mail.Address) (before store.Alias, err error)
 	InspectAliases(ctx context.Context, aliases []store.Alias) ([][]store.AddressProblem, error)
 	Aliases(ctx context.Context) ([]store.Alias, error)
+	Alias(ctx context.Context, source mail.Address) (store.Alias, error)
+	AliasesTo(ctx context.Context, address mail.Address) ([]store.Alias, error)
 	RemoveAlias(ctx context.Context, source mail.Address) error
 	Explain(ctx context.Context, address mail.Address) (store.Resolution, []store.Hop, error)
 	ExplainRight(ctx context.Context, account store.AccountID, address mail.Address) (may bool, hops []store.Hop, err error)

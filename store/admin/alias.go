@@ -98,32 +98,51 @@ func (a *Admin) RemoveAlias(ctx context.Context, text string) (Alias, error) {
 
 // alias finds an alias.
 func (a *Admin) alias(ctx context.Context, source mail.Address) (store.Alias, error) {
-	aliases, err := a.Store.Aliases(ctx)
-	if err != nil {
-		return store.Alias{}, err
-	}
-	i := slices.IndexFunc(aliases, func(alias store.Alias) bool { return alias.Source.Key() == source.Key() })
-	if i < 0 {
+	alias, err := a.Store.Alias(ctx, source)
+	if errors.Is(err, store.ErrNotFound) {
 		return store.Alias{}, noAlias(source)
 	}
-	return aliases[i], nil
+	return alias, err
 }
 
 func noAlias(source mail.Address) error {
 	return notFound("There is no alias %s.", sourceText(source))
 }
 
+// Alias returns one alias.
+func (a *Admin) Alias(ctx context.Context, text string) (Alias, error) {
+	source, err := parseSource(text)
+	if err != nil {
+		return Alias{}, err
+	}
+	alias, err := a.Store.Alias(ctx, source)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return Alias{}, noAlias(source)
+	case err != nil:
+		return Alias{}, err
+	}
+	return aliasOf(alias), nil
+}
+
+// AliasesTo returns the sources of the aliases that name an address themselves.
+func (a *Admin) AliasesTo(ctx context.Context, text string) ([]string, error) {
+	address, err := parseAddress(text)
+	if err != nil {
+		return nil, err
+	}
+	return a.leadingTo(ctx, address)
+}
+
 // leadingTo returns the sources of the aliases that name an address themselves.
 func (a *Admin) leadingTo(ctx context.Context, address mail.Address) ([]string, error) {
-	aliases, err := a.Store.Aliases(ctx)
+	aliases, err := a.Store.AliasesTo(ctx, address)
 	if err != nil {
 		return nil, err
 	}
 	sources := []string{}
 	for _, alias := range aliases {
-		if slices.ContainsFunc(alias.Targets, func(t mail.Address) bool { return t.Key() == address.Key() }) {
-			sources = append(sources, sourceText(alias.Source))
-		}
+		sources = append(sources, sourceText(alias.Source))
 	}
 	return sources, nil
 }

@@ -82,19 +82,19 @@ func (a *Admin) Devices(ctx context.Context) ([]Device, error) {
 	if err != nil || len(devices) == 0 {
 		return nil, err
 	}
-	accounts, err := a.Store.Accounts(ctx)
-	if err != nil {
-		return nil, err
-	}
-	of := make(map[store.AccountID]store.Account, len(accounts))
-	for _, account := range accounts {
-		of[account.ID] = account
-	}
+	of := make(map[store.AccountID]store.Account)
 	list := make([]Device, 0, len(devices))
 	for _, d := range devices {
-		if account, ok := of[d.Account]; ok {
-			list = append(list, deviceOf(d, account))
+		account, known := of[d.Account]
+		if !known {
+			if account, err = a.Store.Account(ctx, d.Account); errors.Is(err, store.ErrNotFound) {
+				continue // removed in between
+			} else if err != nil {
+				return nil, err
+			}
+			of[d.Account] = account
 		}
+		list = append(list, deviceOf(d, account))
 	}
 	return list, nil
 }

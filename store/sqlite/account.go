@@ -10,11 +10,15 @@ import (
 	"postroom/store/mail"
 )
 
-// selectAccount is what scanAccount reads.
-const selectAccount = `
-	SELECT a.id, a.local, d.name, a.name, a.hash, a.scram, a.quota, a.admin, a.disabled, a.refuse, a.created, a.two_factor
-	FROM account AS a
-	JOIN domain AS d ON d.id = a.domain`
+// accountColumns are what scanAccount reads of accountTables.
+const (
+	accountColumns = `a.id, a.local, d.name, a.name, a.hash, a.scram, a.quota, a.admin, a.disabled, a.refuse, a.created, a.two_factor`
+	accountTables  = `account AS a JOIN domain AS d ON d.id = a.domain`
+	selectAccount  = `
+	SELECT ` + accountColumns + `
+	FROM ` + accountTables + `
+`
+)
 
 func (s *Store) scanAccount(scan func(dest ...any) error, a *store.Account) error {
 	var created, twoFactor int64

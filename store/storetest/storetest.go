@@ -22,6 +22,7 @@ type Store interface {
 	WaysStore
 	AccessStore
 	ChangeStore
+	ListStore
 	DKIMStore
 	SendingStore
 	VacationStore
@@ -131,6 +132,7 @@ func Run(t *testing.T, b Backend) {
 	RunSending(t, b)
 	RunVacations(t, b)
 	RunChanges(t, b)
+	RunLists(t, b)
 }
 
 // A fixture is a store with one domain and three accounts.
