@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 
+	"postroom/store"
 	"postroom/store/admin"
 	"postroom/web/phrase"
 )
@@ -70,13 +71,15 @@ func (p *pages) showLists(v *visit) error {
 }
 
 func (p *pages) listsPage(v *visit, form admin.AddAccess, mistake error) error {
-	entries, err := p.Admin.AccessEntries(v.r.Context(), "")
+	page := listsPage{Form: accessForm{form, spans(form.Expires)}}
+	var query store.ListQuery
+	page.List, query = v.listed("/lists")
+	entries, err := p.Admin.ListAccess(v.r.Context(), query)
 	if err != nil {
 		return err
 	}
-	shown, list := partAt(v, "/lists", entries, func(e admin.AccessEntry) string { return e.What + " " + accessWord(e.Action) + " " + e.Note })
-	page := listsPage{List: list, Form: accessForm{form, spans(form.Expires)}}
-	for _, e := range shown {
+	fillList(&page.List, entries)
+	for _, e := range entries.Rows {
 		page.Entries = append(page.Entries, p.accessRowOf(e))
 	}
 	if page.Guesses, page.More, err = p.guesses(v); err != nil {

@@ -3,7 +3,6 @@ package web
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"postroom/store"
@@ -71,17 +70,7 @@ func (v *visit) owns(address string) bool {
 
 // aliasesTo returns the aliases that lead to an address themselves.
 func (p *pages) aliasesTo(v *visit, address string) ([]string, error) {
-	aliases, err := p.Admin.Aliases(v.r.Context())
-	if err != nil {
-		return nil, err
-	}
-	var sources []string
-	for _, a := range aliases {
-		if slices.ContainsFunc(a.Targets, func(t string) bool { return strings.EqualFold(t, address) }) {
-			sources = append(sources, a.Source)
-		}
-	}
-	return sources, nil
+	return p.Admin.AliasesTo(v.r.Context(), address)
 }
 
 // formOf is the form about an account as it is.

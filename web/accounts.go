@@ -3,10 +3,10 @@ package web
 import (
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 
+	"postroom/store"
 	"postroom/store/admin"
 	"postroom/store/auth"
 	"postroom/web/phrase"
@@ -15,6 +15,8 @@ import (
 type accountsPage struct {
 	Accounts []accountRow
 	List     listing
+	Statuses []choice
+	Own      string   // the account of who is signed in
 	Domains  []string // to suggest addresses in
 	Form     accountForm
 	Mistake  string
@@ -62,38 +64,54 @@ func (r accountRow) Bar() int { return min(r.Percent, 100) }
 func (p *pages) showAccounts(v *visit) error { return p.accountsPage(v, accountForm{}, nil) }
 
 func (p *pages) accountsPage(v *visit, form accountForm, mistake error) error {
-	accounts, err := p.Admin.Accounts(v.r.Context())
+	page := accountsPage{Form: form, Own: v.user.Address.String()}
+	var query store.ListQuery
+	page.List, query = v.listed("/accounts")
+	page.Statuses = statuses(query.Status)
+	accounts, err := p.Admin.ListAccounts(v.r.Context(), query)
 	if err != nil {
 		return err
 	}
-	page := accountsPage{Form: form}
 	if page.Domains, err = p.ownDomains(v); err != nil {
 		return err
 	}
-	if v.r.URL.Query().Get("sort") == "full" {
-		slices.SortStableFunc(accounts, func(a, b admin.Account) int { return rowOf(b).Percent - rowOf(a).Percent })
-	}
-	shown, list := part(v, accounts, func(a admin.Account) string { return a.Address + " " + a.Name + " " + a.Status })
-	page.List = list
-	for _, a := range shown {
+	fillList(&page.List, accounts)
+	for _, a := range accounts.Rows {
 		page.Accounts = append(page.Accounts, rowOf(a))
 	}
 	return v.showForm("accounts", "Accounts", &page, &page.Mistake, mistake)
 }
 
-// ownDomains returns the domains that accounts and aliases can be in.
+// statuses are what accounts can be looked for by.
+func statuses(chosen string) []choice {
+	choices := []choice{
+		{"", "All accounts", false},
+		{store.ListEnabled, "Enabled", false},
+		{store.ListDisabled, "Disabled", false},
+		{store.ListAdmins, "Administrators", false},
+		{store.ListFilling, "80 % full or more", false},
+		{store.ListFull, "Full", false},
+		{store.ListUnused, "Never used", false},
+	}
+	for i := range choices {
+		choices[i].Chosen = choices[i].Value == chosen
+	}
+	return choices
+}
+
+// ownDomains returns the first domain that accounts and aliases can be in, to
+// suggest addresses in it; none if there is none.
 func (p *pages) ownDomains(v *visit) ([]string, error) {
-	domains, err := p.Admin.Domains(v.r.Context())
+	first, err := p.Admin.ListDomains(v.r.Context(), store.ListQuery{Sort: "use", Limit: 1})
 	if err != nil {
 		return nil, err
 	}
-	var names []string
-	for _, d := range domains {
+	for _, d := range first.Rows {
 		if !d.Backup {
-			names = append(names, d.Name)
+			return []string{d.Name}, nil
 		}
 	}
-	return names, nil
+	return nil, nil
 }
 
 func (p *pages) addAccount(v *visit) error {

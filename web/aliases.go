@@ -2,9 +2,9 @@ package web
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
+	"postroom/store"
 	"postroom/store/admin"
 	"postroom/web/phrase"
 )
@@ -29,17 +29,18 @@ type aliasRow struct {
 func (p *pages) showAliases(v *visit) error { return p.aliasesPage(v, aliasForm{}, nil) }
 
 func (p *pages) aliasesPage(v *visit, form aliasForm, mistake error) error {
-	aliases, err := p.Admin.Aliases(v.r.Context())
+	page := aliasesPage{Form: form}
+	var query store.ListQuery
+	page.List, query = v.listed("/aliases")
+	aliases, err := p.Admin.ListAliases(v.r.Context(), query)
 	if err != nil {
 		return err
 	}
-	page := aliasesPage{Form: form}
 	if page.Domains, err = p.ownDomains(v); err != nil {
 		return err
 	}
-	shown, list := part(v, aliases, func(a admin.Alias) string { return a.Source + " " + strings.Join(a.Targets, " ") })
-	page.List = list
-	for _, a := range shown {
+	fillList(&page.List, aliases)
+	for _, a := range aliases.Rows {
 		page.Aliases = append(page.Aliases, aliasRow{a, aliasURL(a.Source), strings.HasPrefix(a.Source, "@")})
 	}
 	return v.showForm("aliases", "Aliases", &page, &page.Mistake, mistake)
@@ -67,16 +68,11 @@ func addressesIn(text string) []string {
 }
 
 func (p *pages) confirmAlias(v *visit) error {
-	source := v.r.PathValue("source")
-	aliases, err := p.Admin.Aliases(v.r.Context())
+	alias, err := p.Admin.Alias(v.r.Context(), v.r.PathValue("source"))
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(aliases, func(a admin.Alias) bool { return strings.EqualFold(a.Source, source) })
-	if i < 0 {
-		return errNoPage
-	}
-	return v.confirm(aliasLoss(aliases[i]))
+	return v.confirm(aliasLoss(alias))
 }
 
 // aliasLoss says what the removal of an alias changes.

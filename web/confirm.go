@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"postroom/store/admin"
+	"postroom/web/phrase"
 )
 
 // A confirmPage asks before something is done that can't be undone, and says
@@ -27,7 +28,7 @@ type confirmPage struct {
 type hiddenField struct{ Name, Value string }
 
 // errTyped says that what was to be typed wasn't.
-var errTyped = &admin.Error{Kind: admin.Invalid, Text: "What was typed is not what the page asks for. Nothing was removed."}
+var errTyped = &admin.Error{Kind: admin.Invalid, Text: phrase.NotTyped}
 
 // typed reports whether what a confirmation asks for was typed.
 func (v *visit) typed(want string) bool {

@@ -72,15 +72,11 @@ func (p *pages) domainPage(v *visit, news domainNews) error {
 
 // domain finds a domain of ours by its name.
 func (p *pages) domain(v *visit, name string) (admin.Domain, error) {
-	domains, err := p.Admin.Domains(v.r.Context())
-	if err != nil {
-		return admin.Domain{}, err
+	d, err := p.Admin.Domain(v.r.Context(), name)
+	if err == nil && d.Name != name { // in another spelling
+		err = errNoPage
 	}
-	i := slices.IndexFunc(domains, func(d admin.Domain) bool { return d.Name == name })
-	if i < 0 {
-		return admin.Domain{}, errNoPage
-	}
-	return domains[i], nil
+	return d, err
 }
 
 func (p *pages) fillBackup(v *visit, page *domainPage, _ domainNews) error {

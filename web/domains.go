@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 
+	"postroom/store"
 	"postroom/store/admin"
 	"postroom/web/phrase"
 )
@@ -25,12 +26,15 @@ func (p *pages) showDomains(v *visit) error { return p.domainsPage(v, admin.AddD
 
 // domainsPage shows the list and a form; with a mistake, the form as it was sent.
 func (p *pages) domainsPage(v *visit, form admin.AddDomain, mistake error) error {
-	domains, err := p.Admin.Domains(v.r.Context())
+	page := domainsPage{Form: form}
+	var query store.ListQuery
+	page.List, query = v.listed("/domains")
+	domains, err := p.Admin.ListDomains(v.r.Context(), query)
 	if err != nil {
 		return err
 	}
-	shown, list := part(v, domains, func(d admin.Domain) string { return d.Name })
-	page := domainsPage{List: list, Form: form}
+	fillList(&page.List, domains)
+	shown := domains.Rows
 	var names []string
 	for _, d := range shown {
 		names = append(names, d.Name)

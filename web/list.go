@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"postroom/store"
 )
 
 // pageSize is how many rows of a list one page has: it keeps the page small.
@@ -20,6 +22,80 @@ type listing struct {
 	Previous string // URLs, empty where there is no such page
 	Next     string
 	query    url.Values
+	sort     string // the column that it is ordered by, empty for the list's own order
+	down     bool   // from the largest on
+}
+
+// listed begins a list that the store reads in parts, and says which part the
+// request asks for.
+func (v *visit) listed(path string) (listing, store.ListQuery) {
+	query := v.r.URL.Query()
+	l := listing{Path: path, Filter: strings.TrimSpace(query.Get("q")), query: query, sort: query.Get("sort")}
+	l.down = downFirst[l.sort]
+	if way := query.Get("dir"); way != "" {
+		l.down = way == "down"
+	}
+	page, err := strconv.ParseInt(query.Get("page"), 10, 32)
+	if err != nil || page < 1 {
+		page = 1
+	}
+	return l, store.ListQuery{
+		Text: l.Filter, Status: query.Get("status"), Sort: l.sort, Descending: l.down, Offset: (page - 1) * pageSize, Limit: pageSize,
+	}
+}
+
+// downFirst are the columns of which one wants to see the largest first.
+var downFirst = map[string]bool{"used": true, "full": true, "messages": true, "accounts": true, "aliases": true, "created": true}
+
+// fillList completes a list with the part of it that the store has read.
+func fillList[T any](l *listing, part store.ListPart[T]) {
+	l.All, l.Total = part.All, part.Matching
+	l.From, l.To = part.Offset+1, part.Offset+int64(len(part.Rows))
+	page := part.Offset/pageSize + 1
+	if page > 1 {
+		l.Previous = l.url(int(page - 1))
+	}
+	if l.To < l.Total {
+		l.Next = l.url(int(page + 1))
+	}
+}
+
+// A column is the head of a column that the list can be ordered by.
+type column struct {
+	Text, URL string
+	Sort      string // for aria-sort, empty if it is ordered by another one
+}
+
+// Column returns the head of a column, whose link orders the list by it, or the
+// other way round.
+func (l listing) Column(name, text string) column {
+	query := maps.Clone(l.query)
+	query.Del("page")
+	query.Del("dir")
+	query.Set("sort", name)
+	c := column{Text: text}
+	down := downFirst[name]
+	if l.sort == name {
+		c.Sort, down = "ascending", !l.down
+		if l.down {
+			c.Sort = "descending"
+		}
+	}
+	if down != downFirst[name] {
+		query.Set("dir", map[bool]string{true: "down", false: "up"}[down])
+	}
+	c.URL = l.Path + "?" + query.Encode()
+	return c
+}
+
+// Kept are the fields of the query that a new filter leaves as they are.
+func (l listing) Kept() (kept []hiddenField) {
+	for _, name := range []string{"sort", "dir", "status"} {
+		if value := l.query.Get(name); value != "" {
+			kept = append(kept, hiddenField{name, value})
+		}
+	}
+	return kept
 }
 
 // part returns the rows of all that the request's query asks for: those that

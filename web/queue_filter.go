@@ -41,9 +41,9 @@ func (f queueFilter) Named() bool { return f.Message != "" || f.Domain != "" || 
 
 // Ages are how old mail can be asked to be at least.
 func (f queueFilter) Ages() []choice {
-	choices := []choice{{"", "Any age", false}, {"1h", "Older than an hour", false}, {"4h", "Older than 4 hours", false}, {"1d", "Older than a day", false}, {"3d", "Older than 3 days", false}}
-	for i := range choices {
-		choices[i].Chosen = choices[i].Value == f.Age
+	choices := []choice{{"", phrase.AnyAge, f.Age == ""}}
+	for _, age := range []string{"1h", "4h", "1d", "3d"} {
+		choices = append(choices, choice{age, phrase.OlderThan(age), f.Age == age})
 	}
 	return choices
 }

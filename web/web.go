@@ -72,7 +72,12 @@ type Admin interface {
 	StopTrial()
 
 	AddDomain(context.Context, admin.AddDomain) (admin.Domain, error)
+	Domain(ctx context.Context, name string) (admin.Domain, error)
 	Domains(context.Context) ([]admin.Domain, error)
+	ListDomains(context.Context, store.ListQuery) (store.ListPart[admin.Domain], error)
+	ListAccounts(context.Context, store.ListQuery) (store.ListPart[admin.Account], error)
+	ListAliases(context.Context, store.ListQuery) (store.ListPart[admin.Alias], error)
+	ListAccess(context.Context, store.ListQuery) (store.ListPart[admin.AccessEntry], error)
 	RemoveDomain(ctx context.Context, name string) error
 
 	AddAccount(context.Context, admin.NewAccount) (admin.Account, error)
@@ -101,6 +106,8 @@ type Admin interface {
 
 	AddAlias(context.Context, admin.NewAlias) (admin.Alias, error)
 	Aliases(context.Context) ([]admin.Alias, error)
+	Alias(ctx context.Context, source string) (admin.Alias, error)
+	AliasesTo(ctx context.Context, address string) ([]string, error)
 	RemoveAlias(ctx context.Context, source string) (admin.Alias, error)
 
 	DomainRecipients(ctx context.Context, name string) (admin.DomainRecipients, error)

@@ -32,4 +32,10 @@ func (p QueuePart) Text() string {
 	return text
 }
 
+// AnyAge and OlderThan name the ages that mail of the queue can be asked to have.
+const AnyAge = "Any age"
+
+// OlderThan names one of them: "4h".
+func OlderThan(age string) string { return "Older than " + ages[age] }
+
 var ages = map[string]string{"1h": "an hour", "4h": "4 hours", "1d": "a day", "3d": "3 days"}

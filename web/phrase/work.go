@@ -71,6 +71,9 @@ func TimeLeft(d time.Duration) string {
 	return "About " + Span(d) + " more."
 }
 
+// NotTyped says that what was to be typed, to confirm something, wasn't.
+const NotTyped = "What was typed is not what the page asks for. Nothing was removed."
+
 // NothingTicked says that a button for what is ticked was used without ticking
 // anything.
 const NothingTicked = "Nothing was ticked, so nothing was done. Tick what is meant first."
