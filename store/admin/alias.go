@@ -115,11 +115,8 @@ func (a *Admin) Alias(ctx context.Context, text string) (Alias, error) {
 	if err != nil {
 		return Alias{}, err
 	}
-	alias, err := a.Store.Alias(ctx, source)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return Alias{}, noAlias(source)
-	case err != nil:
+	alias, err := a.alias(ctx, source)
+	if err != nil {
 		return Alias{}, err
 	}
 	return aliasOf(alias), nil
