@@ -26,7 +26,8 @@ func (s *Store) Counts(ctx context.Context) (store.Counts, error) {
 			(SELECT COUNT(*) FROM account),
 			(SELECT COUNT(*) FROM alias),
 			(SELECT COUNT(*) FROM queue) - (SELECT COUNT(*) FROM queue WHERE report <> 0),
-			(SELECT COUNT(*) FROM queue WHERE hold <> 0 AND report = 0)
+			(SELECT COUNT(*) FROM queue WHERE hold <> 0)
+				- (SELECT COUNT(*) FROM queue INDEXED BY queue_report WHERE report <> 0 AND hold <> 0)
 				+ (SELECT COUNT(*) FROM queue WHERE hold = 0 AND class <> 2 AND domain IN (SELECT domain FROM pause)),
 			COALESCE((SELECT created FROM queue WHERE report = 0 ORDER BY id LIMIT 1), 0)`).
 		Scan(&c.Domains, &c.Accounts, &c.Aliases, &c.Queued, &c.Held, &oldest)
