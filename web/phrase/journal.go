@@ -109,7 +109,25 @@ var changeWords = map[string]func(told) string{
 		}
 		return "disabled the account " + t.Subject
 	},
-	"account.enable":      func(t told) string { return "enabled the account " + t.Subject },
+	"account.enable": func(t told) string { return "enabled the account " + t.Subject },
+	"account.forward": func(t told) string {
+		switch {
+		case t.after == nil:
+			return "stopped forwarding mail for " + t.Subject
+		case t.after.get("keep") == "yes":
+			return "forwarded mail for " + t.Subject + " to " + t.after.get("targets") + ", with a copy kept"
+		}
+		return "forwarded mail for " + t.Subject + " to " + t.after.get("targets") + ", with no copy kept"
+	},
+	"account.vacation": func(t told) string {
+		switch {
+		case t.after.get("on") != "yes":
+			return "turned off the vacation notice of " + t.Subject
+		case t.before.get("on") == "yes":
+			return "changed the vacation notice of " + t.Subject
+		}
+		return "turned on the vacation notice of " + t.Subject
+	},
 	"account.password":    func(t told) string { return "set a new password for " + t.Subject },
 	"account.remove":      func(t told) string { return "removed the account " + t.Subject },
 	"app-password.add":    func(t told) string { return "made the app password “" + t.one("name") + "” for " + t.Subject },
@@ -167,6 +185,10 @@ var changeWords = map[string]func(told) string{
 	"route.add":       func(t told) string { return "added a route for " + t.Subject + " to " + t.one("host") },
 	"route.change":    func(t told) string { return "changed the route for " + t.Subject + ": " + t.differences() },
 	"route.remove":    func(t told) string { return "removed the route for " + t.Subject + " to " + t.one("host") },
+	"sender.add":      func(t told) string { return "let " + t.Subject + " send as " + t.one("sender") + " too" },
+	"sender.remove":   func(t told) string { return "keeps " + t.Subject + " from sending as " + t.one("sender") },
+	"setup.admin":     func(t told) string { return "became the first administrator, " + t.Subject },
+	"setup.step":      func(t told) string { return "went on in the guide: step “" + t.Subject + "” " + t.one("mark") },
 	"session.end":     func(t told) string { return "signed " + t.Subject + " out of a browser" },
 	"session.end-all": func(t told) string { return "signed " + t.Subject + " out of " + t.one("sessions") + " browsers" },
 	"two-factor.codes": func(t told) string {
@@ -219,7 +241,9 @@ var ChangeKinds = [][2]string{
 	{"limit", "limits"},
 	{"queue", "the queue"},
 	{"route", "routes"},
+	{"sender", "sending as somebody else"},
 	{"session", "sessions"},
+	{"setup", "setting up"},
 	{"source", "source addresses"},
 	{"two-factor", "second factors"},
 }
