@@ -20,7 +20,8 @@ const (
 )
 
 // BenchmarkEveryPage shows every page of the route table on a server with 10,000
-// accounts, 1,000,000 events in the trace and 100,000 recipients in the queue, and
+// accounts, 1,000,000 events in the trace, 100,000 recipients in the queue and as many
+// entries in the journal, and
 // some pages at places where they have more to do. It fails if a page takes too long
 // or is too large.
 func BenchmarkEveryPage(b *testing.B) {
@@ -38,7 +39,8 @@ func BenchmarkEveryPage(b *testing.B) {
 		"/messages?ip=192.0.2.0/24", "/messages?ip=192.0.2.7&outcome=sent", "/messages?host=elsewhere.example&outcome=refused", "/messages?outcome=waiting", "/messages?outcome=held",
 		"/messages?host=mx1.d7.example&since=monday", "/messages?outcome=waiting&q=user7@example.org", "/messages?outcome=waiting&ip=192.0.2.0/24&host=d7.example",
 		"/queue?domain=big.example", "/queue?sender=user7@example.org", "/queue?held=yes", "/queue/return?scope=all",
-		"/destinations?q=failing", "/accounts?sort=full", "/accounts?q=user77", "/accounts?page=100", "/aliases?page=50", accountURL("user7@example.org"),
+		"/destinations?q=failing", "/accounts?sort=full", "/accounts?q=user77", "/accounts?page=100", "/aliases?page=50",
+		"/journal?about=user77@", "/journal?about=nothing", "/journal?who=nobody", "/journal?action=limit&who=nobody&since=2026-01-01", "/journal?below=100", accountURL("user7@example.org"),
 	} {
 		pages = append(pages, page{path, chief})
 	}
@@ -124,6 +126,11 @@ var largeServer = []string{
 	`INSERT INTO route (domain, origin, host, port, tls, user, password, created) SELECT 'd' || i || '.example', '', 'relay.example', 25, 0, '', '', ?1 FROM (SELECT i FROM n LIMIT 500)`,
 	`INSERT INTO device (network, account, created) SELECT '10.' || (i / 250) || '.' || (i % 250) || '.0/24', 1 + i, ?1 FROM (SELECT i FROM n LIMIT 500)`,
 	`INSERT INTO concern (key, text, cure, since, seen) SELECT 'dns own' || i || '.example', 'The DNS of own' || i || '.example is wrong.', '/domains/own' || i || '.example/dns', ?1, ?1 FROM (SELECT i FROM n LIMIT 100)`,
+	`INSERT INTO journal (at, who, via, client, action, subject, before, after, touched, undoes, undone_by)
+		SELECT ?1 - 100000 + i, 'user' || (i % 50) || '@example.org', 'web', '192.0.2.1', 'limit.set', 'user' || (i % 10000) || '@example.org',
+			json_object('messages_per_hour', 'default', 'messages_per_day', 'default', 'recipients_per_hour', 'default', 'recipients_per_day', '1000'),
+			json_object('messages_per_hour', '7', 'messages_per_day', 'default', 'recipients_per_hour', 'default', 'recipients_per_day', '1000'), 0, 0, 0
+		FROM (SELECT i FROM n LIMIT 100000)`,
 	`INSERT INTO destination (key, host, failures, last_success, last_failure, next_try, reply)
 		SELECT 'd' || i || '.example', 'mx1.d' || i || '.example', IIF(i % 20, 0, 3), ?1, IIF(i % 20, 0, ?1), IIF(i % 20, 0, ?1 + 3600000000), '250 2.0.0 queued'
 		FROM (SELECT i FROM n LIMIT 20000)`,

@@ -106,7 +106,9 @@ func (s *Store) Journal(ctx context.Context, q store.JournalQuery) ([]store.Chan
 	return list, nil
 }
 
-// journalWhere turns a query, its Limit aside, into a WHERE clause.
+// journalWhere turns a query, its Limit aside, into a WHERE clause. What takes
+// longest comes last. All of it is asked in the order of the ids: the newest are
+// wanted, and a page is full soon.
 func journalWhere(q store.JournalQuery) (where string, args []any) {
 	var conditions []string
 	add := func(condition string, arg ...any) {
@@ -116,12 +118,6 @@ func journalWhere(q store.JournalQuery) (where string, args []any) {
 	if q.Below != 0 {
 		add(`id < ?`, q.Below)
 	}
-	if q.Who != "" {
-		add(`instr(lower(who || ' ' || via || ' ' || client), ?)`, strings.ToLower(q.Who))
-	}
-	if q.About != "" {
-		add(`instr(lower(subject), ?)`, strings.ToLower(q.About))
-	}
 	if q.Action != "" {
 		add(`(action = ? OR substr(action, 1, ?) = ?)`, q.Action, len(q.Action)+1, q.Action+".")
 	}
@@ -130,6 +126,12 @@ func journalWhere(q store.JournalQuery) (where string, args []any) {
 	}
 	if !q.Until.IsZero() {
 		add(`+at < ?`, micros(q.Until))
+	}
+	if q.About != "" {
+		add(`instr(lower(subject), ?)`, strings.ToLower(q.About))
+	}
+	if q.Who != "" {
+		add(`instr(lower(who || ' ' || via || ' ' || client), ?)`, strings.ToLower(q.Who))
 	}
 	if conditions == nil {
 		return "", nil
