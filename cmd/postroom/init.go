@@ -125,13 +125,15 @@ func (c *initCmd) sayNext(s *shell, conf *Config) {
 
   1. Let DNS lead to this host: an A record for %[3]s, and a reverse name
      (PTR) for its address. Ports 25, 80, 443, 465, 587 and 995 must be open to it.
-  2. postroom%[4]s domain add %[2]s
-     postroom%[4]s account add you@%[2]s --admin
-  3. postroom%[4]s serve
+  2. postroom%[4]s serve
+     It prints a link once. In a browser, that leads through who is the
+     administrator, the domain, its DNS and the first account to a test mail.
      It gets its certificate from Let's Encrypt, whose terms you accept by
      tls.acme = true; “postroom%[4]s check certificate” says how that goes.
-  4. postroom%[4]s check dns %[2]s
-     says what else DNS must say, and https://%[3]s/ is the web page.
+  3. Without a browser:
+     postroom%[4]s domain add %[2]s
+     postroom%[4]s account add you@%[2]s --admin
+     postroom%[4]s check dns %[2]s
 `, c.Output, domain, conf.Hostname, flag)
 }
 

@@ -26,7 +26,7 @@ func TestInitWritesTheDefaults(t *testing.T) {
 	if status != statusDone {
 		t.Fatalf("status %d: %s", status, errs)
 	}
-	for _, step := range []string{"1. ", "2. ", "3. ", "4. ", "domain add example.org", "--config " + file, "check certificate", "check dns example.org"} {
+	for _, step := range []string{"1. ", "2. ", "3. ", "prints a link", "domain add example.org", "--config " + file, "check certificate", "check dns example.org"} {
 		if !strings.Contains(out, step) {
 			t.Errorf("doesn't say %q:\n%s", step, out)
 		}
