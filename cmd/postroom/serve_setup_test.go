@@ -63,7 +63,7 @@ func anyPorts() []string {
 // command prepares the program in the folder dir.
 func command(t *testing.T, dir string, env []string, args ...string) *exec.Cmd {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*processLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), 8*processLimit)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, postroom(t), args...)
 	cmd.Dir = dir
