@@ -1,7 +1,6 @@
 package web
 
 import (
-	"fmt"
 	"time"
 
 	"postroom/store/admin"
@@ -55,5 +54,5 @@ func (p *pages) dropTwoFactor(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.done(accountURL(address), fmt.Sprintf("%s signs in with the password alone from now on.", address))
+	return v.done(accountURL(address), phrase.FactorTaken(address))
 }

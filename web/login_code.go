@@ -9,6 +9,7 @@ import (
 
 	"postroom/store"
 	"postroom/store/auth"
+	"postroom/web/phrase"
 )
 
 // halfLasts is how long a right password waits for the code of the second factor.
@@ -22,9 +23,9 @@ type loginCodePage struct {
 
 // What the second step tells who fails it.
 const (
-	textWrongCode = "That code is not right, or it was used before. Wait until the app shows the next one; each recovery code works once."
-	textManyCodes = "Too many wrong codes were given for this account. For an hour after the last of them only a recovery code is taken. If that wasn’t you, somebody knows your password: change it."
-	textHalfOver  = "That took more than five minutes. Sign in again."
+	textWrongCode = phrase.WrongCode
+	textManyCodes = phrase.ManyCodes
+	textHalfOver  = phrase.HalfOver
 )
 
 // beginHalf remembers that a's password was right. That is no session: it opens
@@ -77,7 +78,7 @@ func (p *pages) showLoginCode(v *visit) error {
 	case err != nil:
 		return err
 	}
-	return v.show("login_code", "Sign in: the code", loginCodePage{Next: next})
+	return v.show("login_code", phrase.SignInCode, loginCodePage{Next: next})
 }
 
 func (p *pages) signInCode(v *visit) error {
@@ -96,7 +97,7 @@ func (p *pages) signInCode(v *visit) error {
 	err = v.secondStep(account)
 	switch page.Mistake, code = refusedCode(err); {
 	case page.Mistake != "":
-		return v.showAs(code, "login_code", "Sign in: the code", page)
+		return v.showAs(code, "login_code", phrase.SignInCode, page)
 	case err != nil:
 		return err
 	}

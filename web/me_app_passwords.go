@@ -1,9 +1,8 @@
 package web
 
 import (
-	"fmt"
-
 	"postroom/store/admin"
+	"postroom/web/phrase"
 )
 
 // A myAppPasswordsPage lists one's own app passwords, and makes them.
@@ -39,8 +38,8 @@ func (p *pages) addMyAppPassword(v *visit) error {
 		return err
 	}
 	return p.myAppPasswordsPage(v, myAppPasswordsPage{Secret: &secret{
-		Title: "The app password is ready", Password: shown,
-		Text: fmt.Sprintf("Enter it in %s as the password of %s.", name, address),
+		Title: phrase.AppPasswordReady, Password: shown,
+		Text: phrase.AppPasswordUse(name, address),
 	}}, nil)
 }
 
@@ -56,5 +55,5 @@ func (p *pages) removeMyAppPassword(v *visit) error {
 	case err != nil:
 		return err
 	}
-	return v.done("/me/app-passwords", fmt.Sprintf("The app password “%s” doesn’t work any more.", name))
+	return v.done("/me/app-passwords", phrase.AppPasswordGone(name))
 }

@@ -12,7 +12,7 @@ type myPasswordPage struct {
 	Mistake  string
 }
 
-var errNotTheSame = &admin.Error{Kind: admin.Invalid, Text: "The two passwords are not the same. Nothing was changed; type the new one twice."}
+var errNotTheSame = &admin.Error{Kind: admin.Invalid, Text: phrase.NotTheSame}
 
 func (p *pages) showMyPassword(v *visit) error { return p.myPasswordPage(v, nil) }
 

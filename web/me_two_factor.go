@@ -95,7 +95,7 @@ func (p *pages) changeMyTwoFactor(v *visit) error {
 	case recovery != nil:
 		return p.myTwoFactorPage(v, recovery, nil)
 	case v.field("do") == "off":
-		return v.done("/me/two-factor", "Signing in takes the password alone from now on.")
+		return v.done("/me/two-factor", phrase.PasswordOnly)
 	}
 	return v.done("/me/two-factor", "")
 }

@@ -26,8 +26,9 @@ type loginKey struct {
 }
 
 // isNews reports whether a login differs from the last one that was, and remembers
-// it.
+// it. To the precision that is kept, two of the same minute don't.
 func (l *logins) isNews(login store.Login) bool {
+	login.At = login.At.Truncate(loginPrecision).UTC()
 	key := loginKey{login.Account, login.Protocol}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -44,10 +45,10 @@ func (l *logins) isNews(login store.Login) bool {
 // NoteLogin notes that an account has logged in, in the place of an earlier time
 // over the same protocol. It never waits, and what it notes may be lost in a crash.
 func (s *Store) NoteLogin(login store.Login) {
-	login.At = login.At.Truncate(loginPrecision).UTC()
 	if !s.logins.isNews(login) {
 		return
 	}
+	login.At = login.At.Truncate(loginPrecision)
 	s.notes.add(func(tx *tx) error {
 		// The account may have been removed meanwhile.
 		_, err := tx.exec(`

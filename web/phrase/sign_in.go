@@ -5,6 +5,46 @@ import (
 	"strings"
 )
 
+// What pages say to who signs in.
+const (
+	SignInDenied   = "The address or the password is wrong. App passwords don’t open this page."
+	SignInBusy     = "Too many people are signing in at the moment. Try again in a few seconds."
+	SignInBlocked  = "Too many sign-ins from your address have failed, so none is looked at for a while, whatever the password. Try again after %s UTC, or from another place."
+	SignInListed   = "An administrator doesn’t let anybody sign in from your network."
+	WrongPassword  = "That is not the password of this account. App passwords don’t count here."
+	OnceMore       = "Thank you. Nothing has been changed yet: do it once more now."
+	ConfirmItIsYou = "Confirm that it’s you"
+	ToOwnPage      = "To your own page"
+)
+
+// What the second step of signing in says.
+const (
+	SignInCode   = "Sign in: the code"
+	WrongCode    = "That code is not right, or it was used before. Wait until the app shows the next one; each recovery code works once."
+	ManyCodes    = "Too many wrong codes were given for this account. For an hour after the last of them only a recovery code is taken. If that wasn’t you, somebody knows your password: change it."
+	HalfOver     = "That took more than five minutes. Sign in again."
+	NotTheSame   = "The two passwords are not the same. Nothing was changed; type the new one twice."
+	PasswordOnly = "Signing in takes the password alone from now on."
+)
+
+// FactorTaken says that an account's second factor was taken off.
+func FactorTaken(address string) string {
+	return address + " signs in with the password alone from now on."
+}
+
+// AppPasswordReady is what stands above a new app password.
+const AppPasswordReady = "The app password is ready"
+
+// AppPasswordUse says what to do with it.
+func AppPasswordUse(program, address string) string {
+	return fmt.Sprintf("Enter it in %s as the password of %s.", program, address)
+}
+
+// AppPasswordGone says that one was removed.
+func AppPasswordGone(program string) string {
+	return fmt.Sprintf("The app password “%s” doesn’t work any more.", program)
+}
+
 // Browser says in short words what sent a request, by what it calls itself: nobody
 // should take it for more than a hint.
 func Browser(agent string) string {
