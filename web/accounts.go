@@ -119,6 +119,9 @@ func (p *pages) addAccount(v *visit) error {
 		return err
 	}
 	form := accountForm{Address: v.field("address"), Name: v.field("name"), Quota: v.field("quota"), Admin: v.field("admin") != ""}
+	if form.Admin && !v.confirmed() { // another administrator could do all that asks for the password
+		return v.toConfirmation()
+	}
 	quota, err := parseOctets(form.Quota)
 	if err != nil {
 		return p.accountsPage(v, form, err)

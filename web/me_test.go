@@ -66,6 +66,20 @@ func TestDangerAsksForThePassword(t *testing.T) {
 	b.follow(b.post(accountURL("zoe@example.org")+"/password", "password", "another password")).has(t, http.StatusOK, "The new password is set")
 }
 
+// Whoever finds a browser that is signed in can't make another administrator.
+func TestNewAdministratorsAskForThePassword(t *testing.T) {
+	s := newSite(t)
+	b := s.signedIn()
+	s.wait(confirmFor + time.Second)
+	b.post("/accounts", "address", "zoe@example.org", "password", "long enough").has(t, http.StatusSeeOther)
+	if next := nextOf(t, b.post("/accounts", "address", "mallory@example.org", "password", "long enough", "admin", "yes")); next != "/accounts" {
+		t.Errorf("it goes on to %q", next)
+	}
+	if accounts, err := s.admin.Accounts(t.Context()); err != nil || len(accounts) != 2 {
+		t.Errorf("the accounts are %+v, %v", accounts, err)
+	}
+}
+
 // nextOf returns where an answer that asks for the password will lead.
 func nextOf(t *testing.T, a answer) string {
 	t.Helper()

@@ -1,6 +1,7 @@
 // Package web is the administrator's view of postroom: accounts, aliases and
-// domains, the queue, and the way of every message. It serves pages made on the
-// server that work without script, and decides nothing about mail: each button
+// domains, the queue, and the way of every message; and below /me what everybody
+// with an account sees and changes of it. It serves pages made on the server that
+// work without script, and decides nothing about mail: each button
 // is one operation of store/admin, the same that the command line calls.
 //
 // The design language (colours, spaces, components) is written down at the top
