@@ -8,8 +8,8 @@ ALTER TABLE trail_new ADD COLUMN first INTEGER NOT NULL DEFAULT 0;
 
 -- Beside the keys of addresses and Message-IDs, trail_key holds 'i:' and an IP in
 -- hexadecimal, 'h:' and a host with its labels in reverse order, and 'o:' and the
--- kind of an event that says what became of a message. With what was there before,
--- all trails get theirs in the background.
+-- kind of an event that says what became of a message, but for 'delivered', which
+-- most have. All trails that there are get theirs in the background.
 INSERT OR IGNORE INTO trail_new (trail) SELECT id FROM trail;
 
 -- What becomes of a message later is found too. A trail that is not indexed yet

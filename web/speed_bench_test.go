@@ -162,7 +162,7 @@ var largeServer = []string{
 			SELECT 'a:' || sender AS key, id FROM trail
 			UNION ALL SELECT 'a:' || (recipients ->> 0), id FROM trail
 			UNION ALL SELECT 'm:' || header_id, id FROM trail
-			UNION ALL SELECT 'o:' || kind, trail FROM event WHERE kind IN ('delivered', 'collected', 'deleted', 'deferred', 'bounced', 'sent', 'rejected')
+			UNION ALL SELECT 'o:' || kind, trail FROM event WHERE kind IN ('collected', 'deleted', 'deferred', 'bounced', 'sent', 'rejected')
 			UNION ALL SELECT printf('i:4c000%02x%02x', 2 + id / 1048576 % 3, id / 1048576 % 250), id FROM trail
 			UNION ALL SELECT 'h:example.elsewhere.mx' || (id / 1048576 % 300), id FROM trail
 			UNION ALL SELECT 'h:example.' || replace(substr(recipients ->> 0, 8), '.example', '') || '.mx1', id FROM trail)

@@ -28,7 +28,8 @@ type trailSet struct {
 	keys    []string
 	ids     []store.MessageID // in ascending order
 	waiting bool
-	held    bool // with waiting: what is held there
+	held    bool       // with waiting: what is held there
+	kind    store.Kind // has such an event, for which there is no key
 }
 
 // A trailSpan is a part of the list: the ids between two others.
@@ -127,6 +128,9 @@ func (s *Store) trailSets(ctx context.Context, q store.TrailQuery) (sets []trail
 		}
 		sets = append(sets, set)
 	default:
+		if !findable(q.Outcome) {
+			return append(sets, trailSet{kind: q.Outcome}), clipped, nil
+		}
 		sets = append(sets, trailSet{keys: []string{outcomeKey(q.Outcome)}})
 	}
 	return sets, clipped, nil
@@ -171,7 +175,6 @@ func (s *Store) heldSet(ctx context.Context) (trailSet, error) {
 
 // choose has the search begin with the set that is likely to be the smallest.
 func (t *trailSearch) choose(sets []trailSet) error {
-	t.all = len(sets) == 0
 	best, fewest := -1, int64(math.MaxInt64)
 	for i, set := range sets {
 		n, err := t.size(set)
@@ -183,12 +186,13 @@ func (t *trailSearch) choose(sets []trailSet) error {
 		}
 	}
 	for i, set := range sets {
-		if i == best {
+		if i == best && set.kind == "" {
 			t.driver = set
 		} else {
 			t.others = append(t.others, set)
 		}
 	}
+	t.all = len(t.others) == len(sets)
 	return nil
 }
 
@@ -196,6 +200,8 @@ func (t *trailSearch) choose(sets []trailSet) error {
 // a trail whether it has one of many keys is dear, so such a set goes first.
 func (t *trailSearch) size(set trailSet) (int64, error) {
 	switch {
+	case set.kind != "":
+		return math.MaxInt64 - 1, nil
 	case set.waiting:
 		return 2 * countAtMost, nil
 	case len(set.keys) > 8:
@@ -256,8 +262,11 @@ func (t *trailSearch) look() error {
 func (t *trailSearch) candidates(most int) (ids []store.MessageID, reached store.MessageID, err error) {
 	switch {
 	case t.all:
-		ids, err = t.ids(`SELECT id FROM trail WHERE id > ? AND id < ? ORDER BY id `+t.order()+` LIMIT ?`, min(most, t.limit+1))
-		return ids, lastOf(ids, min(most, t.limit+1)), err
+		if len(t.others) == 0 {
+			most = min(most, t.limit+1)
+		}
+		ids, err = t.ids(`SELECT id FROM trail WHERE id > ? AND id < ? ORDER BY id `+t.order()+` LIMIT ?`, most)
+		return ids, lastOf(ids, most), err
 	case t.driver.held:
 		ids, reached, err = t.heldCandidates()
 		return ids, reached, err
@@ -418,6 +427,8 @@ func (s *Store) within(list string, set trailSet) (map[store.MessageID]bool, err
 		query = `SELECT value FROM json_each(?) AS n WHERE EXISTS (
 			SELECT 1 FROM queue
 			WHERE message = n.value AND report = 0 AND (hold <> 0 OR class <> 2 AND domain IN (SELECT domain FROM pause)))`
+	case set.kind != "":
+		query, args = `SELECT value FROM json_each(?) AS n WHERE EXISTS (SELECT 1 FROM event WHERE trail = n.value AND kind = ?)`, append(args, string(set.kind))
 	case set.waiting:
 		query = `SELECT value FROM json_each(?) AS n WHERE EXISTS (SELECT 1 FROM queue WHERE message = n.value AND report = 0)`
 	case len(set.keys) > 0:

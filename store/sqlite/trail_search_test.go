@@ -111,6 +111,8 @@ func TestTrailsAreFoundByWhatHappened(t *testing.T) {
 		{"finds who collected it", store.TrailQuery{IP: prefix("203.0.113.5/32")}, []store.MessageID{received}},
 		{"finds what was refused", store.TrailQuery{Outcome: store.Rejected}, []store.MessageID{six, other, bad}},
 		{"finds what was sent since", store.TrailQuery{Outcome: store.Relayed}, []store.MessageID{sent}},
+		{"finds what was delivered", store.TrailQuery{Outcome: store.Delivered}, []store.MessageID{received}},
+		{"joins what was delivered and an address", store.TrailQuery{Outcome: store.Delivered, Text: "alice@example.org", IP: prefix("203.0.113.0/24")}, []store.MessageID{received}},
 		{"finds what waits", store.TrailQuery{Outcome: store.Queued}, []store.MessageID{waiting}},
 		{"finds what was collected", store.TrailQuery{Outcome: store.Collected}, []store.MessageID{received}},
 		{"finds nothing that is held", store.TrailQuery{Outcome: store.Held}, nil},
@@ -259,6 +261,25 @@ func TestTrailsThatAreTooOldLeaveNoKeys(t *testing.T) {
 	for _, table := range []string{"trail", "event", "trail_new", "trail_key"} {
 		if n := number(t, f.Store, `SELECT COUNT(*) FROM `+table); n != 0 {
 			t.Errorf("%d rows are left in %s", n, table)
+		}
+	}
+}
+
+// TestKeysInDetails: what is cut out of an event's detail is what parsing gives.
+func TestKeysInDetails(t *testing.T) {
+	for _, e := range []store.Event{
+		{Client: "192.0.2.1", Helo: "mx.example", Reply: `250 "client":"x" ok`},
+		{Host: `odd "host":"y" name`, IP: "2001:db8::1", Reason: `\"ip\":\"`},
+		{Checks: []store.CheckResult{{Check: "spf", Result: "pass", Detail: `"helo":"z"`}}, Helo: "[192.0.2.1]"},
+		{Reason: "nothing to be found by"},
+	} {
+		rows, err := encodeEvents([]store.Event{e})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := keysIn(rows[0].detail)
+		if want := (eventKeys{e.Client, e.Helo, e.Host, e.IP}); err != nil || got != want {
+			t.Errorf("of %s: got %+v, %v, want %+v", rows[0].detail, got, err, want)
 		}
 	}
 }
