@@ -9,6 +9,14 @@ type Traffic struct {
 	Received, Delivered, Sent, Deferred, Bounced, Rejected int64
 }
 
+// Numbers are what a monitoring asks for often, besides the Counts.
+type Numbers struct {
+	Since   Traffic // since the store was opened; without times
+	Disk    Disk
+	Sending int64 // recipients that somebody works on
+	Failing int64 // destinations at which nobody could be reached in the last round
+}
+
 // A Condition is how the store is doing, apart from its Counts.
 type Condition struct {
 	Ages    []int64 // recipients that wait, by how long: see ConditionQuery

@@ -233,7 +233,7 @@ func (a *Authenticator) check(ctx context.Context, account store.Account, attemp
 		return true, nil
 	}
 	// Others of the same address may have failed while this one waited.
-	if err := a.guard.admit(try{client: attempt.Client, account: account.ID}); err != nil {
+	if err := a.guard.admit(try{client: attempt.Client, account: account.ID, protocol: attempt.Protocol}); err != nil {
 		return false, err
 	}
 	stored, ok := parseHash(account.Secret.Hash)

@@ -61,6 +61,8 @@ type GuardOptions struct {
 	Access  func() *store.AccessList // the admin's own lists; nil: there are none
 	Enabled func() bool              // whether guessing has consequences; nil: it has
 	Failed  func(protocol string)    // told of each failed login; nil: nobody is
+	Blocked func(protocol string)    // told of each that wasn't looked at; nil: nobody is
+	Passed  func(protocol string)    // told of each that went well; nil: nobody is
 	Now     func() time.Time         // nil: time.Now
 	Log     *slog.Logger             // nil: nothing is logged
 }
@@ -116,6 +118,12 @@ func NewGuard(opts GuardOptions) *Guard {
 	if opts.Failed == nil {
 		opts.Failed = func(string) {}
 	}
+	if opts.Blocked == nil {
+		opts.Blocked = func(string) {}
+	}
+	if opts.Passed == nil {
+		opts.Passed = func(string) {}
+	}
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
@@ -161,8 +169,17 @@ func prefixOf(client netip.Addr, bits4, bits6 int) netip.Prefix {
 	return p
 }
 
-// admit fails with a *BlockedError if the client may not try now.
+// admit fails with a *BlockedError if the client may not try now. What names no
+// protocol isn't a try, but a question.
 func (g *Guard) admit(t try) error {
+	err := g.judge(t)
+	if err != nil && t.protocol != "" {
+		g.opts.Blocked(t.protocol)
+	}
+	return err
+}
+
+func (g *Guard) judge(t try) error {
 	now := g.opts.Now()
 	switch e, listed := g.opts.Access().Network(t.client, now); {
 	case listed && e.Action == store.Block:
@@ -206,6 +223,7 @@ func (g *Guard) blockedUntil(client netip.Addr, now time.Time) (until time.Time)
 
 // succeeded remembers where an account's owner logs in from.
 func (g *Guard) succeeded(t try) {
+	g.opts.Passed(t.protocol)
 	if !t.client.IsValid() {
 		return
 	}

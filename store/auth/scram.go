@@ -142,7 +142,7 @@ func (x *SCRAM) credentials(name string) (scram.StoredCredentials, error) {
 		return scram.StoredCredentials{}, err
 	}
 	x.account = account
-	if err := x.auth.guard.admit(try{client: x.client, account: account.ID}); err != nil {
+	if err := x.auth.guard.admit(try{client: x.client, account: account.ID, protocol: x.protocol}); err != nil {
 		x.trouble = err
 		return scram.StoredCredentials{}, err
 	}

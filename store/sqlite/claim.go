@@ -39,6 +39,13 @@ type claim struct {
 	era  int64
 }
 
+// count returns how many items are claimed.
+func (c *claims) count() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return int64(len(c.items))
+}
+
 type laneClaims struct {
 	lane   store.Lane
 	n      int

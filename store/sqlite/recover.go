@@ -23,6 +23,9 @@ func (s *Store) afterBatch(b batchReport) {
 	switch {
 	case b.err == nil:
 		s.checks.wrote(b.bytes + 4*s.checks.pageSize)
+		if s.opts.Committed != nil {
+			s.opts.Committed(b.changes, b.took)
+		}
 		if err := s.checks.restartIfLong(s.writer.conn); err != nil {
 			s.log.Warn("checkpoint failed", "err", err)
 		}

@@ -40,6 +40,11 @@ type Options struct {
 	Log      *slog.Logger     // nil: nothing is logged
 	Now      func() time.Time // nil: time.Now
 
+	// Committed is told of each commit by the writer's goroutine: how many changes it
+	// made durable, and how long that took from its beginning. It must be quick. Nil:
+	// nobody is told.
+	Committed func(changes int, took time.Duration)
+
 	KeepTrace    time.Duration // how long the trace of accepted mail is kept; zero: forever
 	KeepRefused  time.Duration // how long the trace of refused mail is kept; zero: forever
 	MostRefusals int64         // how many refusals are kept at the most; zero: no bound
@@ -77,6 +82,7 @@ type Store struct {
 	logins    logins
 	disk      diskGauge
 	checks    checkpointer
+	tallied   tallies
 	backup    sync.Mutex // one backup at a time
 
 	lastID         atomic.Int64 // the last message id that was given out

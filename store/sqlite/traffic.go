@@ -24,6 +24,9 @@ func (s *Store) addTally(tx *tx, kind string, n int64) error {
 	if err != nil {
 		return fmt.Errorf("tally %s: %w", kind, err)
 	}
+	if since := s.tallied.of(kind); since != nil {
+		tx.afterCommit(func() { since.Add(n) })
+	}
 	return nil
 }
 

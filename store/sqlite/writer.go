@@ -47,7 +47,8 @@ type writer struct {
 type batchReport struct {
 	changes int
 	bytes   int64
-	err     error // of the whole transaction
+	took    time.Duration // of the transaction, from BEGIN to the end of COMMIT
+	err     error         // of the whole transaction
 }
 
 // A change is a piece of work for the writer. Its apply must touch nothing but
@@ -216,22 +217,25 @@ func (w *writer) trouble() error {
 // full disk each gets a second chance alone, so that one large message doesn't
 // keep others from making room.
 func (w *writer) commit(batch []*change) {
+	begun := time.Now()
 	err := w.transact(batch)
 	if isFull(err) && len(batch) > 1 {
 		for _, c := range batch {
 			c.undone()
 		}
 		for _, c := range batch {
-			w.finish([]*change{c}, w.transact([]*change{c}))
+			begun := time.Now()
+			err := w.transact([]*change{c})
+			w.finish([]*change{c}, time.Since(begun), err)
 		}
 		return
 	}
-	w.finish(batch, err)
+	w.finish(batch, time.Since(begun), err)
 }
 
 // finish tells the callers of a batch what became of it.
-func (w *writer) finish(batch []*change, err error) {
-	report := batchReport{changes: len(batch), err: err}
+func (w *writer) finish(batch []*change, took time.Duration, err error) {
+	report := batchReport{changes: len(batch), took: took, err: err}
 	for _, c := range batch {
 		report.bytes += c.bytes
 		if c.err == nil {
