@@ -111,6 +111,10 @@ type Dispatcher struct {
 	TLS            *tls.Config   // what client connections start from; nil: the defaults
 	STS            Policies      // MTA-STS; nil: none is followed
 
+	// Tried is told of each round of attempts for a message, and how long it took. It
+	// must be quick. Nil: nobody is told.
+	Tried func(time.Duration)
+
 	Log *slog.Logger     // nil: nothing is logged
 	Now func() time.Time // nil: time.Now
 }

@@ -73,7 +73,11 @@ func (j *job) handle(ctx context.Context, w *work) {
 		a.submit(ctx, nil)
 		return
 	}
+	begun := time.Now()
 	a.run(ctx)
+	if r.d.Tried != nil {
+		r.d.Tried(time.Since(begun))
+	}
 	switch {
 	case ctx.Err() != nil:
 		a.submit(ctx, nil)

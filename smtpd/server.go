@@ -77,6 +77,9 @@ type Server struct {
 	ProxyTrusted []netip.Prefix // their connections must open with a PROXY header, nobody else's may
 	SpoolDir     string         // for messages too large for memory; empty: the system's folder
 
+	// Replied is told the code of each reply. It must be quick. Nil: nobody is told.
+	Replied func(code int)
+
 	Log *slog.Logger     // nil: nothing is logged
 	Now func() time.Time // nil: time.Now
 

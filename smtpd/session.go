@@ -130,6 +130,7 @@ func (s *session) guard(err *error) {
 // wrote counts replies that mean trouble, and ends the session when there are
 // too many.
 func (s *session) wrote(reply []byte) {
+	s.tell(reply)
 	if len(reply) < 4 || reply[3] != ' ' {
 		return
 	}
@@ -156,6 +157,17 @@ func (s *session) wrote(reply []byte) {
 	if s.badCommands >= maxBadCommands || s.badRecipients >= maxBadRecipients || s.badLogins >= maxBadLogins ||
 		s.blockedLogins >= maxBlockedLogins {
 		s.conn.end(statusTooManyErrors)
+	}
+}
+
+// tell tells the code of a reply. One of several lines comes here as a whole, or
+// line by line, of which the last counts.
+func (s *session) tell(reply []byte) {
+	if s.Replied == nil || len(reply) < 4 || reply[3] == '-' && bytes.Count(reply, []byte("\n")) < 2 {
+		return
+	}
+	if code, err := strconv.Atoi(string(reply[:3])); err == nil {
+		s.Replied(code)
 	}
 }
 
