@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"postroom/store/admin"
@@ -24,9 +26,19 @@ func newCertificateCollector(status func() []admin.Certificate) *certificateColl
 // Describe sends the description of the metric.
 func (c *certificateCollector) Describe(out chan<- *prometheus.Desc) { out <- c.desc }
 
+// mostCertificates bounds how many are told of: those that end first. There may be
+// some for each domain.
+const mostCertificates = 50
+
 // Collect sends the metric as it is now.
 func (c *certificateCollector) Collect(out chan<- prometheus.Metric) {
-	for _, cert := range c.status() {
+	list := c.status()
+	if len(list) > mostCertificates {
+		list = slices.Clone(list)
+		slices.SortStableFunc(list, func(a, b admin.Certificate) int { return a.NotAfter.Compare(b.NotAfter) })
+		list = list[:mostCertificates]
+	}
+	for _, cert := range list {
 		if len(cert.Names) == 0 {
 			continue
 		}

@@ -44,6 +44,8 @@ type commands struct {
 	Backup  backupCmd  `cmd:"" group:"data" help:"Copy everything into one file while the server runs."`
 	Restore restoreCmd `cmd:"" group:"data" help:"Begin an empty data folder with a backup."`
 
+	Metrics metricsCmd `cmd:"" group:"server" help:"What monitoring needs."`
+
 	Bench benchCmd `cmd:"" group:"server" help:"Measure this program on this machine."`
 }
 

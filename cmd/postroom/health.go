@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -46,6 +47,7 @@ func (*healthCmd) Run(ctx context.Context, s *shell) error {
 type ledger interface {
 	Ready() error
 	Counts(ctx context.Context) (store.Counts, error)
+	Numbers(ctx context.Context) (store.Numbers, error)
 }
 
 // A monitor is what the world may know of how the server is doing.
@@ -56,6 +58,9 @@ type monitor struct {
 	outgoing prometheus.Gauge
 	dialed   *prometheus.CounterVec
 	settled  *prometheus.CounterVec
+	attempts *prometheus.CounterVec
+	rounds   prometheus.Histogram
+	replies  *prometheus.CounterVec
 	ledger   ledger
 }
 
@@ -78,6 +83,19 @@ func newMonitor(l ledger) *monitor {
 		settled: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "postroom_deliveries_total", Help: "Recipients of mail to other servers since the start, by what a round of attempts came to.",
 		}, []string{"outcome"}),
+		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "postroom_delivery_attempts_total", Help: "Hosts that were tried for a recipient since the start, by what came of it.",
+		}, []string{"outcome"}),
+		rounds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "postroom_delivery_attempt_duration_seconds", Help: "How long a round of attempts for a message took, from its first host to the last answer.",
+			Buckets: []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900},
+		}),
+		replies: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "postroom_smtp_replies_total", Help: "Replies to SMTP clients since the start, by service and by their first digit.",
+		}, []string{"service", "class"}),
+	}
+	for _, outcome := range attemptOutcomes {
+		m.attempts.WithLabelValues(outcome)
 	}
 	for _, outcome := range outcomes() {
 		m.settled.WithLabelValues(outcome)
@@ -88,7 +106,7 @@ func newMonitor(l ledger) *monitor {
 		ConstLabels: prometheus.Labels{"version": v.Version, "revision": v.Revision, "go": v.Go},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.open, m.accepted, m.outgoing, m.dialed, m.settled, build, &countsCollector{l},
+	m.registry.MustRegister(m.open, m.accepted, m.outgoing, m.dialed, m.settled, m.attempts, m.rounds, m.replies, build, &countsCollector{l}, &numbersCollector{l},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -102,7 +120,26 @@ func (m *monitor) watch(p port) *watched {
 	}
 }
 
-// handler serves /healthz, /readyz and /metrics.
+// attemptOutcomes are the words that a trace has for what came of an attempt.
+var attemptOutcomes = []string{"sent", "deferred", "failed"}
+
+// tried is told of a round of attempts.
+func (m *monitor) tried(took time.Duration) { m.rounds.Observe(took.Seconds()) }
+
+// replying returns who counts the replies of an SMTP service.
+func (m *monitor) replying(service string) func(code int) {
+	var classes [6]prometheus.Counter // looked up once: sessions are many
+	for i := 2; i < len(classes); i++ {
+		classes[i] = m.replies.WithLabelValues(service, strconv.Itoa(i)+"xx")
+	}
+	return func(code int) {
+		if class := code / 100; class >= 2 && class < len(classes) {
+			classes[class].Inc()
+		}
+	}
+}
+
+// handler serves /healthz, /readyz, /metrics, and the dashboard that shows these.
 func (m *monitor) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
@@ -113,7 +150,11 @@ func (m *monitor) handler() http.Handler {
 		}
 		fmt.Fprintln(w, "ready")
 	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /grafana.json", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(dashboard) // fails only if the client has gone
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
 	return mux
 }
 

@@ -98,6 +98,11 @@ func (q *countedQueue) Settle(ctx context.Context, s store.Settlement) error {
 	words := outcomes()
 	for _, o := range s.Outcomes {
 		q.monitor.settled.WithLabelValues(words[o.Result]).Inc()
+		for _, e := range o.Events {
+			if e.Kind == store.Attempt {
+				q.monitor.attempts.WithLabelValues(e.Outcome).Inc()
+			}
+		}
 	}
 	return nil
 }

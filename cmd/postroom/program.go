@@ -26,7 +26,8 @@ type program struct {
 	auth  *auth.Authenticator
 	admin *admin.Admin
 
-	logins *logins
+	logins  *logins
+	commits *commits
 	// listening returns the addresses of a service: what is configured, or once they are
 	// bound those.
 	listening func(service string) []string
@@ -40,12 +41,14 @@ func openProgram(ctx context.Context, conf *Config, log *slog.Logger) (*program,
 	if err != nil {
 		return nil, err
 	}
+	commits := newCommits()
+	options.Committed = commits.note
 	s, err := sqlite.Open(ctx, options)
 	if err != nil {
 		return nil, openError(conf, err)
 	}
 	s.SetAllowances(allowances(conf))
-	p := &program{conf: conf, log: log, store: s, current: func() *Config { return conf }}
+	p := &program{conf: conf, log: log, store: s, commits: commits, current: func() *Config { return conf }}
 	p.listening = p.configured
 	p.logins = newLogins(s, func() *Config { return p.current() }, log)
 	if err := p.logins.guard.Load(ctx); err != nil {

@@ -168,9 +168,7 @@ func (sv *server) serve(ctx context.Context, conf *Config) error {
 	if err := emptySpool(conf.Data); err != nil {
 		return err
 	}
-	sv.monitor = newMonitor(sv.store)
-	sv.monitor.registry.MustRegister(&concernsCollector{sv.store.Concerns})
-	sv.monitor.registry.MustRegister(sv.logins.collectors()...)
+	sv.monitor = sv.watched()
 	gateway := &gatewayWatch{trusted: conf.Listen.ProxyTrusted, log: sv.log}
 	for _, p := range sv.ports {
 		if isGated(p.service) {

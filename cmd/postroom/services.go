@@ -101,8 +101,9 @@ func (sv *server) smtpServer(name string) *smtpd.Server {
 			Idle:                  conf.SMTP.IdleTimeout,
 			Grace:                 9 * time.Second, // the store closes after that: 10 s in all
 		},
-		Log: sv.log.With("service", name),
-		Now: time.Now,
+		Replied: sv.monitor.replying(name),
+		Log:     sv.log.With("service", name),
+		Now:     time.Now,
 	}
 	if s.Submission || conf.SMTP.Auth {
 		s.Auth = sv.auth
@@ -178,6 +179,7 @@ func (sv *server) dispatcher() *delivery.Dispatcher {
 	net := sv.network.Load()
 	d := sv.planner(sv.conf.Load(), net)
 	d.Queue = sv.monitor.settling(sv.store)
+	d.Tried = sv.monitor.tried
 	d.Dialer = sv.monitor.dialing(net.dialer)
 	d.DialerFrom = func(ip netip.Addr) delivery.Dialer { return sv.monitor.dialing(net.dialerFrom(ip)) }
 	return d
