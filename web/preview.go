@@ -20,6 +20,7 @@ type previewPage struct {
 // A previewResult tells the way that a mail would take.
 type previewResult struct {
 	From, To      string // From is empty for a report
+	Taken         bool
 	Verdict, Tone string
 	When          string // the command that the reply answers, in words; empty if the mail is taken
 	Reply         string
@@ -104,7 +105,7 @@ func (p *pages) preview(v *visit) error {
 
 func (p *pages) previewResultOf(a admin.Preview) *previewResult {
 	r := &previewResult{
-		From: a.From, To: a.To, Reply: a.Reply, Sender: previewSenderOf(a), Hops: previewHopsOf(a.Steps),
+		From: a.From, To: a.To, Taken: a.Taken, Reply: a.Reply, Sender: previewSenderOf(a), Hops: previewHopsOf(a.Steps),
 		Checks: checkRowsOf(a.Checks), Explained: a.Explained, Unasked: a.Unasked && a.Sender.Account == "", Over: a.Over,
 	}
 	fate := phrase.Fate{

@@ -96,7 +96,7 @@ var sections = []navigation{
 		{"Block and allow", "/lists", "lists"},
 		{"Limits", "/limits", "limits"},
 		{"Check a mail", "/check", "check"},
-		{"What would happen?", "/preview", "preview"},
+		{"Delivery preview", "/preview", "preview"},
 		{"Certificate", "/certificate", "certificate"},
 	}},
 	{"Server", []link{
