@@ -19,6 +19,9 @@ type trialPage struct {
 // Busy reports whether one is under way.
 func (p trialPage) Busy() bool { return p.Trial != nil && p.Trial.Running() }
 
+// Passed reports whether the latest one went the whole way: there is nothing to skip.
+func (p trialPage) Passed() bool { return p.Trial != nil && p.Trial.OK() }
+
 // Open reports whether all that was said is to be shown at once: who looks for what
 // went wrong wants to read it.
 func (p trialPage) Open() bool { return p.Trial != nil && p.Trial.Tone == "bad" }

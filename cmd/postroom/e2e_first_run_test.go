@@ -98,7 +98,7 @@ func (g *guided) opens(page, code string) bool {
 // in no log.
 func TestServePrintsTheLinkOnce(t *testing.T) {
 	g := startNew(t)
-	page, old := g.link()
+	_, old := g.link()
 	assertNotKept(t, filepath.Join(g.dir, "data"), old)
 	assertNotKept(t, filepath.Join(g.dir, "data"), strings.ReplaceAll(old, "-", ""))
 	if g.end(unix.SIGTERM) != statusDone {
