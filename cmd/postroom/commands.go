@@ -51,22 +51,26 @@ type commands struct {
 
 type aliasCmd struct {
 	Add    aliasAdd    `cmd:"" group:"commands" help:"Let an address lead to others."`
-	List   aliasList   `cmd:"" group:"commands" help:"List the aliases."`
+	Change aliasChange `cmd:"" group:"commands" help:"Let an alias lead to other addresses."`
+	List   aliasList   `cmd:"" group:"commands" help:"List the aliases, with what is wrong with where they lead."`
 	Remove aliasRemove `cmd:"" group:"commands" help:"Remove an alias."`
 }
 
 type aliasAdd struct {
 	Source  string   `arg:"" help:"The new address; @example.org is all of a domain's that nothing else takes."`
 	Targets []string `arg:"" name:"target" help:"Where its mail goes."`
+	strictness
 }
 
 // Run adds an alias.
 func (c *aliasAdd) Run(ctx context.Context, s *shell) error {
-	a, err := ask[admin.Alias](ctx, s, "alias/add", admin.NewAlias{Source: c.Source, Targets: c.Targets})
-	if err == nil {
-		fmt.Fprintf(s.out, "Added the alias %s for %s.\n", a.Source, strings.Join(a.Targets, ", "))
+	a, err := ask[admin.Alias](ctx, s, "alias/add", admin.NewAlias{Source: c.Source, Targets: c.Targets, Strict: c.Strict})
+	if err != nil {
+		return err
 	}
-	return err
+	s.warn(a.Problems)
+	fmt.Fprintf(s.out, "Added the alias %s for %s.\n", a.Source, strings.Join(a.Targets, ", "))
+	return nil
 }
 
 type aliasList struct{ listing }
@@ -83,6 +87,11 @@ func (c *aliasList) Run(ctx context.Context, s *shell) error {
 			t.row(a.Source, strings.Join(a.Targets, ", "), date(a.Created))
 		}
 		t.flush()
+		for _, a := range list {
+			for _, problem := range a.Problems {
+				fmt.Fprintf(w, "\n%s: %s\n", a.Source, problem)
+			}
+		}
 	})
 }
 

@@ -13,15 +13,18 @@ import (
 )
 
 type accountCmd struct {
-	Add         accountAdd     `cmd:"" group:"commands" help:"Add an account."`
-	List        accountList    `cmd:"" group:"commands" help:"List the accounts."`
-	Show        accountShow    `cmd:"" group:"commands" help:"Show one account."`
-	Change      accountChange  `cmd:"" group:"commands" help:"Change an account's name, its quota, or whether it is an administrator."`
-	Passwd      accountPasswd  `cmd:"" group:"commands" help:"Give an account a new password; its sessions end."`
-	Disable     accountDisable `cmd:"" group:"commands" help:"Let an account neither log in nor send; its mail still arrives."`
-	Enable      accountEnable  `cmd:"" group:"commands" help:"Let a disabled account log in and send again."`
-	Remove      accountRemove  `cmd:"" group:"commands" help:"Remove an account and all its mail."`
-	AppPassword appPasswordCmd `cmd:"" group:"commands" help:"Passwords for single mail programs."`
+	Add         accountAdd      `cmd:"" group:"commands" help:"Add an account."`
+	List        accountList     `cmd:"" group:"commands" help:"List the accounts."`
+	Show        accountShow     `cmd:"" group:"commands" help:"Show one account."`
+	Change      accountChange   `cmd:"" group:"commands" help:"Change an account's name, its quota, or whether it is an administrator."`
+	Passwd      accountPasswd   `cmd:"" group:"commands" help:"Give an account a new password; its sessions end."`
+	Disable     accountDisable  `cmd:"" group:"commands" help:"Let an account neither log in nor send; its mail still arrives."`
+	Enable      accountEnable   `cmd:"" group:"commands" help:"Let a disabled account log in and send again."`
+	Remove      accountRemove   `cmd:"" group:"commands" help:"Remove an account and all its mail."`
+	Forward     accountForward  `cmd:"" group:"commands" help:"Send an account's mail on to other addresses."`
+	Vacation    accountVacation `cmd:"" group:"commands" help:"Answer mail while an account's owner is away."`
+	Sender      senderCmd       `cmd:"" group:"commands" help:"Further addresses that an account may send as."`
+	AppPassword appPasswordCmd  `cmd:"" group:"commands" help:"Passwords for single mail programs."`
 
 	Sessions  accountSessions  `cmd:"" group:"commands" help:"List the browsers in which an account is signed in to the web page, or end them."`
 	TwoFactor accountTwoFactor `cmd:"" group:"commands" help:"Show whether the web page asks an account for a code too, or take that off."`
@@ -147,6 +150,9 @@ func (c *accountShow) Run(ctx context.Context, s *shell) error {
 		t.row("Maildrop", plural(a.Messages, "message")+", "+humanSize(a.Used))
 		t.row("Quota", quotaText(a.Quota))
 		t.row("Since", a.Created.Local().Format(time.DateTime))
+		if a.Personal != nil {
+			personalRows(t, *a.Personal)
+		}
 		t.row("Second factor", twoFactorText(a.TwoFactor))
 		t.row("Last sent", loginText(a.LastLogin.Submission))
 		t.row("Last collected", loginText(a.LastLogin.POP3))
@@ -177,6 +183,23 @@ func (c *accountChange) Run(ctx context.Context, s *shell) error {
 	return show(s, c.listing, a, func(w io.Writer, a admin.Account) {
 		fmt.Fprintf(w, "%s is now: name %s, quota %s, %s.\n", a.Address, orNothing(printable(a.Name)), quotaText(a.Quota), statusText(a))
 	})
+}
+
+// personalRows says what people have made of an account.
+func personalRows(t *table, p admin.Personal) {
+	if f := p.Forward; f != nil {
+		kept := ", without a copy"
+		if f.Keep {
+			kept = ", with a copy"
+		}
+		t.row("Forwarded to", strings.Join(f.Targets, ", ")+kept)
+	}
+	if p.Vacation != nil {
+		t.row("Vacation", vacationWords[p.Vacation.State])
+	}
+	for _, sender := range p.Senders {
+		t.row("May send as", sender.Sender)
+	}
 }
 
 type accountPasswd struct {
@@ -242,6 +265,9 @@ func (c *accountRemove) Run(ctx context.Context, s *shell) error {
 	fmt.Fprintf(s.out, "Removed %s, with %s (%s).\n", r.Address, plural(r.Messages, "message"), humanSize(r.Octets))
 	if len(r.Aliases) > 0 {
 		fmt.Fprintf(s.out, "These aliases still lead to it: %s\n", strings.Join(r.Aliases, ", "))
+	}
+	if len(r.Forward) > 0 {
+		fmt.Fprintf(s.out, "Mail for it isn't forwarded any more to: %s\n", strings.Join(r.Forward, ", "))
 	}
 	if r.Queued > 0 {
 		fmt.Fprintf(s.out, "Its mail to %s still waits in the queue.\n", plural(int64(r.Queued), "recipient"))

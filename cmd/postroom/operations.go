@@ -84,7 +84,14 @@ func operations(a *admin.Admin, ready func() error) http.Handler {
 	}))
 
 	handle(mux, "alias/add", a.AddAlias)
-	handle(mux, "alias/list", plain(a.Aliases))
+	handle(mux, "alias/change", a.ChangeAlias)
+	handle(mux, "alias/list", plain(func(ctx context.Context) ([]admin.Alias, error) {
+		list, err := a.Aliases(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return a.InspectAliases(ctx, list)
+	}))
 	handle(mux, "alias/remove", func(ctx context.Context, r nameRequest) (admin.Alias, error) { return a.RemoveAlias(ctx, r.Name) })
 
 	handle(mux, "certificate/list", plain(a.Certificates))
@@ -98,6 +105,7 @@ func operations(a *admin.Admin, ready func() error) http.Handler {
 	})
 	handle(mux, "journal/undo", func(ctx context.Context, r changeRequest) (admin.JournalEntry, error) { return a.Undo(ctx, r.ID) })
 
+	handlePersonal(mux, a)
 	handleSending(mux, a)
 	handleWays(mux, a)
 	handleQueue(mux, a)
@@ -106,6 +114,20 @@ func operations(a *admin.Admin, ready func() error) http.Handler {
 	handle(mux, "trace", a.SearchTrace)
 	mux.HandleFunc("POST /backup", func(w http.ResponseWriter, r *http.Request) { serveBackup(w, r, a) })
 	return signed(mux)
+}
+
+// handlePersonal adds the operations on what people make of their accounts.
+func handlePersonal(mux *http.ServeMux, a *admin.Admin) {
+	handle(mux, "account/forward", func(ctx context.Context, r accountRequest) (admin.Forward, error) { return a.Forward(ctx, r.Address) })
+	handle(mux, "account/set-forward", a.SetForward)
+	handle(mux, "account/vacation", func(ctx context.Context, r accountRequest) (admin.Vacation, error) { return a.Vacation(ctx, r.Address) })
+	handle(mux, "account/set-vacation", a.SetVacation)
+	handle(mux, "account/end-vacation", func(ctx context.Context, r accountRequest) (admin.Vacation, error) {
+		return a.EndVacation(ctx, r.Address)
+	})
+	handle(mux, "sender/add", a.AddSender)
+	handle(mux, "sender/list", func(ctx context.Context, r accountRequest) ([]admin.Sender, error) { return a.Senders(ctx, r.Address) })
+	handle(mux, "sender/remove", act(a.RemoveSender))
 }
 
 // handleSending adds the operations on who may send how much.
