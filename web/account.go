@@ -17,6 +17,9 @@ type accountPage struct {
 	AppPasswords []admin.AppPassword
 	Limits       limitsCard
 	SignIn       signInCard
+	Forwarding   forwardCard
+	Vacation     vacationCard
+	Senders      sendersCard
 	Form         accountForm // the change as it was typed
 	accountNews
 	Mistake string
@@ -28,6 +31,8 @@ type accountNews struct {
 	mistake error
 	Change  *accountForm // a change that couldn't be made
 	limits  *typedLimits
+
+	personal personalForms
 }
 
 func (p *pages) showAccount(v *visit) error {
@@ -57,10 +62,26 @@ func (p *pages) accountPage(v *visit, address string, news accountNews) error {
 	if page.Limits, err = p.limitsCard(v, account.Address, accountURL(account.Address), news.limits); err != nil {
 		return err
 	}
+	page.addPersonal(account, news.personal)
+	if news.personal.err != nil {
+		return v.showAs(news.personal.code(), "account", account.Address, page)
+	}
 	if news.limits != nil {
 		return v.showAs(news.limits.code(), "account", account.Address, page)
 	}
 	return v.showForm("account", account.Address, &page, &page.Mistake, news.mistake)
+}
+
+// addPersonal adds what people make of their accounts.
+func (page *accountPage) addPersonal(a admin.Account, forms personalForms) {
+	made := admin.Personal{}
+	if a.Personal != nil {
+		made = *a.Personal
+	}
+	url := accountURL(a.Address)
+	page.Forwarding = newForwardCard(url+"/forward", made.Forward, forms)
+	page.Vacation = newVacationCard(url+"/vacation", made.Vacation, forms)
+	page.Senders = newSendersCard(url+"/senders", made.Senders, forms)
 }
 
 // owns reports whether an address is that of who is signed in.
@@ -237,6 +258,9 @@ func accountLoss(a admin.Account, appPasswords int, aliases []string) confirmPag
 		page.Lost = append(page.Lost, fmt.Sprintf("%s of mail programs end with it.", phrase.Plural(int64(appPasswords), "app password", "app passwords")))
 	}
 	page.Lost = append(page.Lost, "Nobody can log in with it any more, and mail for it is refused as unknown. What it sent and what still waits in the queue is sent.")
+	if a.Personal != nil && a.Forward != nil {
+		page.Lost = append(page.Lost, fmt.Sprintf(phrase.ForwardLost, strings.Join(a.Forward.Targets, ", ")))
+	}
 	if len(aliases) > 0 {
 		page.Lost = append(page.Lost, "These aliases lead to it and will lead nowhere; change or remove them too:")
 		page.Items = aliases

@@ -14,6 +14,7 @@ type aliasesPage struct {
 	List    listing
 	Domains []string // to suggest addresses in
 	Form    aliasForm
+	Doubts  []string // about what was typed
 	Mistake string
 }
 
@@ -40,10 +41,19 @@ func (p *pages) aliasesPage(v *visit, form aliasForm, mistake error) error {
 		return err
 	}
 	fillList(&page.List, aliases)
-	for _, a := range aliases.Rows {
+	shown, err := p.Admin.InspectAliases(v.r.Context(), aliases.Rows)
+	if err != nil {
+		return err
+	}
+	for _, a := range shown {
 		page.Aliases = append(page.Aliases, aliasRow{a, aliasURL(a.Source), strings.HasPrefix(a.Source, "@")})
 	}
-	return v.showForm("aliases", "Aliases", &page, &page.Mistake, mistake)
+	if mistake == nil {
+		return v.show("aliases", "Aliases", page)
+	}
+	page.Doubts, page.Mistake = doubtsAbout(mistake)
+	_, code := mistakeOf(mistake)
+	return v.showAs(code, "aliases", "Aliases", page)
 }
 
 func (p *pages) addAlias(v *visit) error {
@@ -51,7 +61,9 @@ func (p *pages) addAlias(v *visit) error {
 		return err
 	}
 	form := aliasForm{v.field("source"), v.field("targets")}
-	added, err := p.Admin.AddAlias(v.r.Context(), admin.NewAlias{Source: form.Source, Targets: addressesIn(form.Targets)})
+	added, err := p.Admin.AddAlias(v.r.Context(), admin.NewAlias{
+		Source: form.Source, Targets: addressesIn(form.Targets), Strict: v.field("do") != "anyway",
+	})
 	switch {
 	case hasMistake(err):
 		return p.aliasesPage(v, form, err)

@@ -25,6 +25,7 @@ var checkWords = map[string]struct{ name, asks string }{
 	"dkim":             {"DKIM", phrase.AsksDKIM},
 	"dmarc":            {"DMARC", phrase.AsksDMARC},
 	"own_domains":      {"Our own domains", phrase.AsksOwnDomains},
+	"vacation":         {"Vacation notice", phrase.AsksVacation},
 	"authentication":   {"Authentication", phrase.AsksAuthentication},
 }
 

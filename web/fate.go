@@ -73,7 +73,7 @@ func fatesOf(events []store.Event) []fate {
 	}
 	for _, e := range events {
 		switch e.Kind {
-		case store.Accepted, store.Delayed, store.Reported: // they change nothing
+		case store.Accepted, store.Delayed, store.Reported, store.Answered: // they change nothing
 		case store.Held, store.Released, store.Hastened, store.Cancelled:
 			if e.Recipient == "" { // it was done to all that was queued
 				for i := range fates {

@@ -167,7 +167,7 @@ func TestMessageShowsTheRemotesWords(t *testing.T) {
 	if report == nil {
 		t.Fatal("no link to the report")
 	}
-	b.get(report[1]).has(t, http.StatusOK, "nobody", "The message that this report is about", messageURL(id.String()))
+	b.get(report[1]).has(t, http.StatusOK, "nobody", "The message that this is about", messageURL(id.String()))
 }
 
 func TestProblemsOfTheOverview(t *testing.T) {

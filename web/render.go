@@ -113,6 +113,8 @@ var ownSections = []navigation{
 	{"Your account", []link{
 		{"Overview", "/me", "me"},
 		{"Mail programs", "/me/programs", "me/programs"},
+		{"Forwarding", "/me/forwarding", "me/forwarding"},
+		{"Vacation notice", "/me/vacation", "me/vacation"},
 		{"Limits", "/me/limits", "me/limits"},
 	}},
 	{"Signing in", []link{

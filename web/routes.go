@@ -70,6 +70,10 @@ func (p *pages) routes() []route {
 		{"GET", "/me/limits", needUser, p.showMyLimits},
 		{"GET", "/me/programs", needUser, p.showOwnPrograms},
 		{"POST", "/me/programs", needUser | lately, p.addOwnProgram},
+		{"GET", "/me/forwarding", needUser | lately, p.showMyForwarding},
+		{"POST", "/me/forwarding", needUser | lately, p.setMyForwarding},
+		{"GET", "/me/vacation", needUser, p.showMyVacation},
+		{"POST", "/me/vacation", needUser, p.setMyVacation},
 
 		{"GET", "/{$}", needAdmin, p.showOverview},
 		{"GET", "/concerns", needAdmin, p.showConcerns},
@@ -130,11 +134,17 @@ func (p *pages) routes() []route {
 		{"GET", "/accounts/{address}/programs", needAdmin, p.showPrograms},
 		{"POST", "/accounts/{address}/programs", needAdmin | lately, p.addProgram},
 		{"POST", "/accounts/{address}/limits", needAdmin, p.setAccountLimits},
+		{"POST", "/accounts/{address}/forward", needAdmin | lately, p.setAccountForward},
+		{"POST", "/accounts/{address}/vacation", needAdmin, p.setAccountVacation},
+		{"POST", "/accounts/{address}/senders", needAdmin | lately, p.addSender},
+		{"POST", "/accounts/{address}/senders/remove", needAdmin, p.removeSender},
 		{"GET", "/accounts/{address}/remove", needAdmin | lately, p.confirmAccount},
 		{"POST", "/accounts/{address}/remove", needAdmin | lately, p.removeAccount},
 
 		{"GET", "/aliases", needAdmin, p.showAliases},
 		{"POST", "/aliases", needAdmin, p.addAlias},
+		{"GET", "/aliases/{source}/change", needAdmin, p.showAliasChange},
+		{"POST", "/aliases/{source}/change", needAdmin, p.changeAlias},
 		{"GET", "/aliases/{source}/remove", needAdmin, p.confirmAlias},
 		{"POST", "/aliases/{source}/remove", needAdmin, p.removeAlias},
 

@@ -48,6 +48,7 @@ var words = map[store.Kind]struct{ title, tone string }{
 	store.Hastened:  {"An attempt was asked for", "info"},
 	store.Cancelled: {"Taken out of the queue", "quiet"},
 	store.Reported:  {"It arrived", "quiet"},
+	store.Answered:  {"The sender got the vacation notice", "info"},
 }
 
 // tidings are the titles of events that a report told the sender of.
@@ -99,7 +100,9 @@ func stepOf(e store.Event, now time.Time) step {
 		s.Link, s.LinkTo = messageURL(e.Report.String()), "The report to the sender"
 		switch {
 		case e.Kind == store.Accepted:
-			s.LinkTo = "The message that this report is about"
+			s.LinkTo = "The message that this is about"
+		case e.Kind == store.Answered:
+			s.LinkTo = "The vacation notice"
 		case e.Reason != "": // somebody else is told
 			s.LinkTo = "The report"
 		}

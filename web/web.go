@@ -105,6 +105,16 @@ type Admin interface {
 	AppPasswords(ctx context.Context, address string) ([]admin.AppPassword, error)
 	RemoveAppPassword(ctx context.Context, address, name string) error
 
+	SetForward(context.Context, admin.SetForward) (admin.Forward, error)
+	Forward(ctx context.Context, address string) (admin.Forward, error)
+	SetVacation(context.Context, admin.SetVacation) (admin.Vacation, error)
+	EndVacation(ctx context.Context, address string) (admin.Vacation, error)
+	Vacation(ctx context.Context, address string) (admin.Vacation, error)
+	AddSender(context.Context, admin.SenderRight) (admin.Sender, error)
+	RemoveSender(context.Context, admin.SenderRight) error
+
+	ChangeAlias(context.Context, admin.NewAlias) (admin.Alias, error)
+	InspectAliases(ctx context.Context, aliases []admin.Alias) ([]admin.Alias, error)
 	AddAlias(context.Context, admin.NewAlias) (admin.Alias, error)
 	Aliases(context.Context) ([]admin.Alias, error)
 	Alias(ctx context.Context, source string) (admin.Alias, error)

@@ -8,6 +8,7 @@ const (
 	AsksDomainBlocklists = "Is one of its domains on such a list?"
 	AsksSPF              = "May this client send for the domain of the envelope’s sender?"
 	AsksDKIM             = "Is the message signed, and unchanged since?"
+	AsksVacation         = "Is its sender to be told that the reader is away?"
 	AsksDMARC            = "Does the domain that the reader sees in From stand behind it?"
 	AsksOwnDomains       = "Does a stranger claim to write from one of our addresses?"
 	AsksAuthentication   = "Is the sender who it says?"
