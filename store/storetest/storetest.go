@@ -27,6 +27,7 @@ type Store interface {
 	SendingStore
 	VacationStore
 	LoginBlockStore
+	JournalStore
 	SignInStore
 
 	NewMessageID() store.MessageID
@@ -133,6 +134,7 @@ func Run(t *testing.T, b Backend) {
 	RunVacations(t, b)
 	RunChanges(t, b)
 	RunLists(t, b)
+	RunJournal(t, b)
 }
 
 // A fixture is a store with one domain and three accounts.
