@@ -343,3 +343,26 @@ func TestCheckDelivery(t *testing.T) {
 		}
 	}
 }
+
+// Where nobody outside of this machine may be asked, it is said that nobody was.
+func TestPreviewInLocalMode(t *testing.T) {
+	p, _ := watchedProgram(t)
+	ctx := t.Context()
+	if err := seed(ctx, p.admin, func(login) {}); err != nil {
+		t.Fatal(err)
+	}
+	said, err := p.admin.PreviewDelivery(ctx, admin.PreviewRequest{From: "alice@example.test", To: "a@elsewhere.example"})
+	if err != nil || !said.Taken || len(said.Remote) != 1 {
+		t.Fatalf("%+v, %v", said, err)
+	}
+	if way := said.Remote[0].Way; !strings.Contains(way.Problem, "nothing outside of this machine is contacted") || way.Final || len(way.Hosts) != 0 {
+		t.Errorf("the way is %+v", way)
+	}
+	if _, err := p.admin.AddRoute(ctx, admin.AddRoute{Domain: "elsewhere.example", Host: "192.0.2.25"}); err != nil {
+		t.Fatal(err)
+	}
+	said, err = p.admin.PreviewDelivery(ctx, admin.PreviewRequest{From: "alice@example.test", To: "a@elsewhere.example"})
+	if err != nil || len(said.Remote[0].Way.Hosts) != 1 || said.Remote[0].Way.Hosts[0].Addresses[0].IP != "192.0.2.25" {
+		t.Errorf("with a route it is %+v, %v", said, err)
+	}
+}
