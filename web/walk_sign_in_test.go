@@ -108,6 +108,9 @@ func TestUserTurnsTheSecondFactorOn(t *testing.T) {
 	w.look("app-passwords")
 	w.run("look at the limits", chromedp.Click(css(`.side a[href="/me/limits"]`)), chromedp.WaitVisible(css(".bars")))
 	w.look("me-limits")
+	w.run("look at the logins", chromedp.Click(css(`.side a[href="/me/logins"]`)), chromedp.WaitVisible(css("#failed-title")))
+	w.reads("main", "127.0.0.1", "This web page")
+	w.look("logins")
 }
 
 // TestWrongCodesInTheBrowser blocks who guesses codes as who guesses passwords.
