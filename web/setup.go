@@ -3,7 +3,6 @@ package web
 import (
 	"errors"
 	"net/url"
-	"slices"
 
 	"postroom/store"
 	"postroom/store/admin"
@@ -191,6 +190,22 @@ type setupDomainPage struct {
 // guideLists bounds what a page of the guide lists.
 const guideLists = 10
 
+// someDomains returns the first local domains, and how many other domains there are
+// besides, if it isn't all.
+func (p *pages) someDomains(v *visit) (names []string, more int64, err error) {
+	part, err := p.Admin.ListDomains(v.r.Context(), store.ListQuery{Sort: "use", Limit: guideLists})
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, d := range part.Rows {
+		if d.Backup { // these come last
+			return names, 0, nil
+		}
+		names = append(names, d.Name)
+	}
+	return names, part.Matching - int64(len(part.Rows)), nil
+}
+
 func (p *pages) showSetupDomain(v *visit) error { return p.setupDomainPage(v, "", nil) }
 
 func (p *pages) setupDomainPage(v *visit, name string, mistake error) error {
@@ -198,12 +213,10 @@ func (p *pages) setupDomainPage(v *visit, name string, mistake error) error {
 	if err != nil {
 		return err
 	}
-	domains, err := p.ownDomains(v)
-	if err != nil {
+	page := setupDomainPage{guide: g, Hostname: p.Hostname, Name: name}
+	if page.Domains, page.More, err = p.someDomains(v); err != nil {
 		return err
 	}
-	shown := domains[:min(len(domains), guideLists)]
-	page := setupDomainPage{guide: g, Hostname: p.Hostname, Domains: shown, More: int64(len(domains) - len(shown)), Name: name}
 	return v.showForm("setup_domain", "Set up: the domain", &page, &page.Mistake, mistake)
 }
 
@@ -239,7 +252,7 @@ func (p *pages) showSetupDNS(v *visit) error {
 	if err != nil {
 		return err
 	}
-	domains, err := p.ownDomains(v)
+	domains, _, err := p.someDomains(v)
 	if err != nil {
 		return err
 	}
@@ -258,7 +271,7 @@ func (p *pages) showSetupDNS(v *visit) error {
 		guide: g, Domain: domain, URL: setupDNSURL(domain), Verdict: dnsVerdictOf(report),
 		NotAsked: report.NotAsked, Groups: dnsGroups(report.Records),
 	}
-	for _, other := range domains[:min(len(domains), guideLists)] {
+	for _, other := range domains {
 		if other != domain {
 			page.Others = append(page.Others, link{Text: other, URL: setupDNSURL(other)})
 		}
@@ -268,7 +281,8 @@ func (p *pages) showSetupDNS(v *visit) error {
 
 // likelyDomain is the one that the administrator's own address is in, if it is ours.
 func (p *pages) likelyDomain(v *visit, domains []string) string {
-	if own := v.user.Address.Domain; slices.Contains(domains, own) {
+	own := v.user.Address.Domain
+	if _, err := p.Admin.MailServer(v.r.Context(), own); err == nil {
 		return own
 	}
 	return domains[0]
@@ -303,10 +317,9 @@ func (p *pages) setupAccountPage(v *visit, form accountForm, mistake error) erro
 		return err
 	}
 	page := setupAccountPage{guide: g, Form: form}
-	if page.Domains, err = p.ownDomains(v); err != nil {
+	if page.Domains, _, err = p.someDomains(v); err != nil {
 		return err
 	}
-	page.Domains = page.Domains[:min(len(page.Domains), guideLists)]
 	if page.Accounts, err = p.someAccounts(v); err != nil {
 		return err
 	}
@@ -316,13 +329,13 @@ func (p *pages) setupAccountPage(v *visit, form accountForm, mistake error) erro
 // someAccounts returns who can use a mail program already: who is signed in, and then
 // some others.
 func (p *pages) someAccounts(v *visit) ([]string, error) {
-	accounts, err := p.Admin.Accounts(v.r.Context())
+	part, err := p.Admin.ListAccounts(v.r.Context(), store.ListQuery{Status: "enabled", Limit: guideLists})
 	if err != nil {
 		return nil, err
 	}
 	list := []string{v.user.Address.String()}
-	for _, a := range accounts {
-		if !v.owns(a.Address) && a.Status == "enabled" && len(list) < guideLists {
+	for _, a := range part.Rows {
+		if !v.owns(a.Address) && len(list) < guideLists {
 			list = append(list, a.Address)
 		}
 	}
