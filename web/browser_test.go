@@ -74,6 +74,9 @@ func chromium(t *testing.T) context.Context {
 			t.Errorf("a page asked for %s", url)
 		}
 	})
+	if err := chromedp.Do(ctx); err != nil { // the tab lives as long as the context that it is opened with
+		t.Fatalf("open a tab: %v", err)
+	}
 	if script := os.Getenv("POSTROOM_AXE"); script != "" {
 		axe, err := os.ReadFile(script)
 		if err != nil {

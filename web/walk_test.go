@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 
@@ -27,10 +28,15 @@ func newWalk(t *testing.T, s *site) *walk {
 	return w
 }
 
+// run does one step of the walk. It fails the test, and says what the page shows, if
+// that isn't done within a minute.
 func (w *walk) run(what string, steps ...chromedp.Action[chromedp.Void]) {
 	w.t.Helper()
-	if err := chromedp.Do(w.ctx, steps...); err != nil {
-		w.t.Fatalf("%s: %v", what, err)
+	ctx, stop := context.WithTimeout(w.ctx, time.Minute)
+	defer stop()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		at, _ := chromedp.Run(w.ctx, chromedp.Evaluate[string](`location.href + "\n" + document.body.innerText.slice(0, 2000)`)) // tells no more if it fails
+		w.t.Fatalf("%s: %v, at %s", what, err, at)
 	}
 }
 
