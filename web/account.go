@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -231,39 +232,28 @@ func (p *pages) accountConfirmation(v *visit, mistake error) error {
 	if err != nil {
 		return err
 	}
-	passwords, err := p.Admin.AppPasswords(v.r.Context(), address)
+	lost, err := p.Admin.GoesWithAccounts(v.r.Context(), []string{account.Address})
 	if err != nil {
 		return err
 	}
-	aliases, err := p.aliasesTo(v, account.Address)
-	if err != nil {
-		return err
-	}
-	page := accountLoss(account, len(passwords), aliases)
+	page := accountLoss(lost)
 	return v.showForm("confirm", page.Title, &page, &page.Mistake, mistake)
 }
 
-// accountLoss says what the removal of an account takes along.
-func accountLoss(a admin.Account, appPasswords int, aliases []string) confirmPage {
+// accountLoss says what the removal of the one account takes along.
+func accountLoss(lost []admin.RemovedAccount) confirmPage {
+	a := lost[0]
 	page := confirmPage{
 		Title: "Remove " + a.Address + "?", Back: accountURL(a.Address), BackText: a.Address,
 		Action: accountURL(a.Address) + "/remove", Button: "Remove the account", Type: a.Address,
+		Lost: lossOf(lost).Sentences(),
 	}
-	if a.Messages > 0 {
-		page.Lost = append(page.Lost, fmt.Sprintf("%s (%s) in its maildrop %s deleted for good.", phrase.Plural(a.Messages, "message", "messages"), phrase.Octets(a.Used), phrase.IsAre(a.Messages)))
-	} else {
-		page.Lost = append(page.Lost, "Its maildrop is empty: no mail is lost.")
+	if len(a.Forward) > 0 {
+		page.Lost = append(page.Lost, fmt.Sprintf(phrase.ForwardLost, strings.Join(a.Forward, ", ")))
 	}
-	if appPasswords > 0 {
-		page.Lost = append(page.Lost, fmt.Sprintf("%s of mail programs end with it.", phrase.Plural(int64(appPasswords), "app password", "app passwords")))
-	}
-	page.Lost = append(page.Lost, "Nobody can log in with it any more, and mail for it is refused as unknown. What it sent and what still waits in the queue is sent.")
-	if a.Personal != nil && a.Forward != nil {
-		page.Lost = append(page.Lost, fmt.Sprintf(phrase.ForwardLost, strings.Join(a.Forward.Targets, ", ")))
-	}
-	if len(aliases) > 0 {
+	if len(a.Aliases) > 0 {
 		page.Lost = append(page.Lost, "These aliases lead to it and will lead nowhere; change or remove them too:")
-		page.Items = aliases
+		page.Items = first(a.Aliases, pageSize)
 	}
 	return page
 }
@@ -279,9 +269,14 @@ func (p *pages) removeAccount(v *visit) error {
 	case !v.typed(address):
 		return p.accountConfirmation(v, errTyped)
 	}
-	removed, err := p.Admin.RemoveAccount(v.r.Context(), address)
+	account, err := p.Admin.Account(v.r.Context(), address)
 	if err != nil {
 		return err
 	}
-	return v.done("/accounts", fmt.Sprintf("%s was removed, with %s.", removed.Address, phrase.Plural(removed.Messages, "message", "messages")))
+	return v.carryOut(task{
+		kind: "remove", about: account.Address, to: "/accounts", done: phrase.RemovedAccount(account.Address, account.Messages),
+		run: func(ctx context.Context) (int64, error) {
+			return p.Admin.RemoveAccounts(ctx, []string{account.Address})
+		},
+	})
 }

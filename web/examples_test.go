@@ -20,6 +20,7 @@ func (s *site) exemplary() {
 	ctx := s.t.Context()
 	s.domain("spare.example")
 	s.alias("spare@example.org", boss)
+	s.account(admin.NewAccount{Address: "ticked@example.org"})
 	_, err := s.admin.AddRoute(ctx, admin.AddRoute{Domain: "lost.example", Host: "mx"})
 	s.must(err)
 	_, err = s.admin.AddSource(ctx, admin.AddSource{IP: "192.0.2.1"})

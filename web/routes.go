@@ -122,6 +122,8 @@ func (p *pages) routes() []route {
 
 		{"GET", "/accounts", needAdmin, p.showAccounts},
 		{"POST", "/accounts", needAdmin, p.addAccount},
+		{"GET", "/accounts/selected", needAdmin | lately, p.confirmAccounts},
+		{"POST", "/accounts/selected", needAdmin | lately, p.changeAccounts},
 		{"GET", "/accounts/{address}", needAdmin, p.showAccount},
 		{"POST", "/accounts/{address}/change", needAdmin | lately, p.changeAccount},
 		{"POST", "/accounts/{address}/disable", needAdmin, p.disableAccount},

@@ -28,6 +28,8 @@ func (r route) example(s *site) string {
 		return messageURL(s.receive("kim@friends.example", 100, boss).String())
 	case "/messages/{id}/sender":
 		return messageURL(s.receive("kim@friends.example", 100, boss).String()) + "/sender"
+	case "/accounts/selected":
+		return "/accounts/selected?do=disable&account=ticked@example.org"
 	case "/work/{id}", "/work/{id}/stop":
 		return strings.Replace(r.path, "{id}", s.begin().id, 1)
 	case "/lists/remove", "/lists/change":

@@ -88,6 +88,10 @@ type Admin interface {
 	SetPassword(ctx context.Context, address, password string) error
 	DisableAccount(ctx context.Context, address string, refuse bool) error
 	EnableAccount(ctx context.Context, address string) error
+	GoesWithAccounts(ctx context.Context, addresses []string) ([]admin.RemovedAccount, error)
+	RemoveAccounts(ctx context.Context, addresses []string) (int64, error)
+	DisableAccounts(ctx context.Context, addresses []string) (int64, error)
+	EnableAccounts(ctx context.Context, addresses []string) (int64, error)
 	RemoveAccount(ctx context.Context, address string) (admin.RemovedAccount, error)
 	LoginSources(ctx context.Context, address string) ([]admin.LoginSource, error)
 	Sessions(ctx context.Context, address string) ([]admin.Session, error)

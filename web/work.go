@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -25,6 +26,7 @@ type task struct {
 	// forgotten the work itself.
 	query url.Values
 	run   func(context.Context) (int64, error)
+	done  string // what is said at once if it is done soon; empty: phrase.Worked
 }
 
 // carryOut does a task. What takes long goes on when the browser leaves.
@@ -45,7 +47,7 @@ func (v *visit) carryOut(t task) error {
 		}
 	}
 	v.Admin.ForgetWork(w.ID)
-	return v.told(t.to, w.Err, phrase.Worked(t.kind, w.Changed))
+	return v.told(t.to, w.Err, cmp.Or(t.done, phrase.Worked(t.kind, w.Changed)))
 }
 
 func workURL(id string, t task) string {
@@ -122,7 +124,7 @@ func (p *pages) showWork(v *visit) error {
 	case admin.WorkDone:
 		page.Ended = phrase.Worked(w.Kind, w.Changed)
 	case admin.WorkStopped:
-		page.Ended = phrase.Stopped(w.Kind, w.Changed)
+		page.Ended = phrase.Stopped(w.Kind, w.Changed, w.Done)
 	case admin.WorkFailed:
 		page.Ended = phrase.Failed(w.Kind, w.Changed, failureFor(w.Err).Text)
 	}

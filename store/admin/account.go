@@ -56,6 +56,10 @@ type RemovedAccount struct {
 	Aliases      []string `json:"aliases"`           // that still lead to it
 	Forward      []string `json:"forward,omitempty"` // where its mail went on to
 	Queued       int      `json:"queued"`            // recipients that its mail still waits for; they are served
+	Devices      int      `json:"devices,omitempty"` // that can't submit any more
+	Routes       int      `json:"routes,omitempty"`  // of its own
+	Sources      int      `json:"sources,omitempty"` // addresses of its own to send from
+	Limits       bool     `json:"limits,omitempty"`  // it had limits of its own
 }
 
 // AddAccount makes an account.
@@ -244,7 +248,7 @@ func (a *Admin) goesWith(ctx context.Context, account store.Account) (RemovedAcc
 	if err != nil {
 		return RemovedAccount{}, err
 	}
-	return RemovedAccount{
+	removed := RemovedAccount{
 		Address:      account.Address.String(),
 		Messages:     account.Usage.Messages,
 		Octets:       account.Usage.Bytes,
@@ -252,7 +256,41 @@ func (a *Admin) goesWith(ctx context.Context, account store.Account) (RemovedAcc
 		Aliases:      aliases,
 		Forward:      addressTexts(forward.Targets),
 		Queued:       int(queued),
-	}, nil
+	}
+	return removed, a.countOwn(ctx, account, &removed)
+}
+
+// countOwn counts what is set for an account alone.
+func (a *Admin) countOwn(ctx context.Context, account store.Account, removed *RemovedAccount) error {
+	devices, err := a.Store.Devices(ctx)
+	if err != nil {
+		return err
+	}
+	ways, err := a.Store.Ways(ctx)
+	if err != nil {
+		return err
+	}
+	sending, err := a.Store.Sending(ctx, store.Owner{Scope: store.AccountScope, ID: int64(account.ID)})
+	if err != nil {
+		return err
+	}
+	for _, d := range devices {
+		if d.Account == account.ID {
+			removed.Devices++
+		}
+	}
+	for _, r := range ways.Routes {
+		if r.For.Account == account.ID {
+			removed.Routes++
+		}
+	}
+	for _, s := range ways.Sources {
+		if s.For.Account == account.ID {
+			removed.Sources++
+		}
+	}
+	removed.Limits = sending.Own != store.Allowance{}
+	return nil
 }
 
 // account finds the account that a person names.

@@ -19,7 +19,7 @@ var deeds = map[string]deed{
 	"return":  {"Returning", "recipient", "recipients", "returned to the sender", ""},
 	"return1": {"Returning", "recipient", "recipients", "returned to the sender", ""}, // of one message
 	"drop":    {"Dropping", "recipient", "recipients", "dropped", "Nobody is told."},
-	"remove":  {"Removing", "account", "accounts", "removed, with all its mail", ""},
+	"remove":  {"Removing", "account", "accounts", "removed, with all mail", ""},
 	"disable": {"Disabling", "account", "accounts", "disabled: no more logging in or sending, and what they had in the queue is held", ""},
 	"enable":  {"Enabling", "account", "accounts", "enabled again", ""},
 }
@@ -47,11 +47,20 @@ func Steps(kind string, done, total int64) string {
 	if total == 0 {
 		return "It is about to begin."
 	}
-	return fmt.Sprintf("%s of %s so far.", Number(done), Plural(total, deeds[kind].one, deeds[kind].many))
+	d := deeds[kind]
+	if kind == "remove" { // message by message
+		return fmt.Sprintf("%s of %s so far.", Number(done), Plural(total, "message", "messages"))
+	}
+	return fmt.Sprintf("%s of %s so far.", Number(done), Plural(total, d.one, d.many))
 }
 
-// Stopped says what some work has done that was stopped.
-func Stopped(kind string, n int64) string {
+// Stopped says what some work has done, to n things in so many steps, that was
+// stopped.
+func Stopped(kind string, n, steps int64) string {
+	if kind == "remove" {
+		return fmt.Sprintf("It was stopped. %s %s removed by then, and %s deleted in all: an account that is still here has the rest of its mail.",
+			Plural(n, "account", "accounts"), IsAre(n), Plural(steps, "message", "messages"))
+	}
 	return "It was stopped. " + Worked(kind, n) + " The rest is as it was."
 }
 
