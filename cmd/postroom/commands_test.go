@@ -110,6 +110,8 @@ func testCommands(t *testing.T, p *place) {
 		{"queue list", "", "Nothing waits"},
 		{"queue list --json", "", "[]\n"},
 		{"trace nobody@example.org --json", "", "[]\n"},
+		{"trace nobody@example.org", "", "Nothing is known of nobody@example.org.\n"},
+		{"trace --ip 192.0.2.0/24 --outcome refused --since 2026-11-20", "", "There are no messages from or to the network 192.0.2.0/24, refused, since Fri, 20 Nov 2026.\n"},
 		{"domain add Example.ORG", "", "Added the domain example.org.\n"},
 		{"domain add backup.example --backup", "", "Added the domain backup.example.\nMail for every address of it is taken."},
 		{"domain list", "", "backup.example  0         0        "},

@@ -1,9 +1,11 @@
 package storetest
 
 import (
+	"net/netip"
 	"reflect"
 	"slices"
 	"testing"
+	"time"
 
 	"postroom/store"
 )
@@ -47,6 +49,27 @@ func traces(t *testing.T, f *fixture) {
 		want := []store.Kind{store.Accepted, store.Delivered, store.Queued, store.Collected, store.Deleted, store.Attempt, store.Relayed}
 		if got := kinds(trails[0].Events); !slices.Equal(got, want) {
 			t.Errorf("kinds for %q are %v, want %v", text, got, want)
+		}
+	}
+	for _, q := range []store.TrailQuery{
+		{ID: id},
+		{Host: "client.example.net"},
+		{Host: "Example.COM"}, // mx.example.com is in it
+		{IP: netip.MustParsePrefix("192.0.2.3/32"), Outcome: store.Relayed},
+		{IP: netip.MustParsePrefix("192.0.2.0/30"), Outcome: store.Deleted, Text: "r@example.com"},
+		{Outcome: store.Delivered, Since: f.now.Add(-time.Hour), Until: f.now.Add(time.Hour)},
+	} {
+		page, err := f.Trails(t.Context(), q)
+		f.must(err)
+		if len(page.Trails) != 1 || page.Trails[0].ID != id || page.Older != 0 || page.Newer != 0 {
+			t.Errorf("%+v finds %+v", q, page)
+		}
+	}
+	for _, q := range []store.TrailQuery{{Before: id}, {After: id}, {Outcome: store.Queued}, {Outcome: store.Bounced}, {Until: f.now}, {Host: "ample.com"}} {
+		page, err := f.Trails(t.Context(), q)
+		f.must(err)
+		if len(page.Trails) != 0 {
+			t.Errorf("%+v finds %+v", q, page)
 		}
 	}
 	trail := f.trails(id.String())[0]
