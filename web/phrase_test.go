@@ -14,12 +14,18 @@ import (
 // stillOwing are the files whose sentences stand in them, not yet in package phrase.
 var stillOwing = map[string]bool{
 	"account.go":      true,
+	"alias_change.go": true,
 	"concerns.go":     true,
-	"confirm.go":      true,
+	"graph.go":        true,
+	"journal.go":      true,
 	"overview.go":     true,
+	"person.go":       true,
+	"preview.go":      true,
+	"programs.go":     true,
 	"queue_change.go": true,
-	"queue_filter.go": true,
+	"setup.go":        true,
 	"timeline.go":     true,
+	"trial.go":        true,
 }
 
 // noSentences look like sentences and are none.
