@@ -91,15 +91,15 @@ func TestStandingCountsBeforeTheQueueFollows(t *testing.T) {
 // Who changes his mind meanwhile has it as he wants it in the end.
 func TestStandingIsChangedWhileTheQueueFollows(t *testing.T) {
 	s, ids := openFilled(t, 1)
-	fillQueue(t, s, ids[0], 4, 1500)
+	fillQueue(t, s, ids[0], 3, changeAtOnce)
 	f := following{account: ids[0]}
-	step := func(want int) {
+	step := func(steps int) {
 		t.Helper()
 		if err := s.write(t.Context(), 0, func(tx *tx) error { return f.step(tx, 1) }); err != nil {
 			t.Fatal(err)
 		}
-		if n := countHeld(t, s); n != want {
-			t.Errorf("%d items are held, want %d", n, want)
+		if n := countHeld(t, s); n != steps*changeAtOnce {
+			t.Errorf("%d items are held, want %d steps of %d", n, steps, changeAtOnce)
 		}
 	}
 	set := func(disabled bool) {
@@ -108,15 +108,15 @@ func TestStandingIsChangedWhileTheQueueFollows(t *testing.T) {
 		}
 	}
 	set(true)
-	step(2000)
-	step(4000)
+	step(1)
+	step(2)
 	set(false)
-	step(2000)
+	step(1)
 	set(true)
-	step(4000)
-	step(4000)
-	step(6000)
-	step(6000)
+	step(2)
+	step(2)
+	step(3)
+	step(3)
 	if !f.done {
 		t.Error("it goes on")
 	}
