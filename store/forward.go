@@ -33,7 +33,5 @@ const (
 	TargetLoops                           // … by aliases alone
 
 	SourceTakesTag     // At, whose tag the alias is, gets no mail with that tag any more
-	SourceTakesRole    // without the alias the admins would get the mail of this role
-	SourceCatchesAll   // it takes the mail of all addresses that nobody has
 	SourceLeadsNowhere // none of its targets leads to anybody
 )

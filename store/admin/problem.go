@@ -48,10 +48,6 @@ func (p addressProblem) alias() string {
 		return fmt.Sprintf("%s leads back to where the mail comes from.", sourceText(p.Target))
 	case store.SourceTakesTag:
 		return fmt.Sprintf("It takes the mail with this tag away from %s.", p.At)
-	case store.SourceTakesRole:
-		return fmt.Sprintf("It takes the mail for %s away from the administrators.", p.At)
-	case store.SourceCatchesAll:
-		return fmt.Sprintf("It takes the mail for every address of %s that nobody has: misspelt ones, and those that spam makes up.", p.At.Domain)
 	case store.SourceLeadsNowhere:
 		return "None of its targets takes mail, so mail for it is refused."
 	}

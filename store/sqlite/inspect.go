@@ -78,26 +78,23 @@ func (p *inspection) alias(a store.Alias) error {
 	return p.targets(a.Targets)
 }
 
-// sourceOf notes whose mail an alias takes away.
+// sourceOf notes whose mail an alias takes away. That a catch-all or the alias of a
+// role does is what it is for, and no problem.
 func (p *inspection) sourceOf(a store.Alias) error {
 	d, ours, err := p.names.domain(a.Source.Domain)
 	if err != nil || !ours {
 		return err
 	}
 	base := a.Source.Base()
-	switch {
-	case a.Source.Local == "":
-		p.note(store.SourceCatchesAll, a.Source)
-	case localPart(base) != localPart(a.Source):
-		h, f, err := p.names.explicit(d, base)
-		if err != nil {
-			return err
-		}
-		if h.id != 0 || f.id != 0 {
-			p.note(store.SourceTakesTag, base)
-		}
-	case isRole(a.Source):
-		p.note(store.SourceTakesRole, a.Source)
+	if a.Source.Local == "" || localPart(base) == localPart(a.Source) {
+		return nil
+	}
+	h, f, err := p.names.explicit(d, base)
+	if err != nil {
+		return err
+	}
+	if h.id != 0 || f.id != 0 {
+		p.note(store.SourceTakesTag, base)
 	}
 	return nil
 }

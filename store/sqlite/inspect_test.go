@@ -14,7 +14,7 @@ import (
 var problemWords = map[store.ProblemKind]string{
 	store.TargetUnknown: "unknown", store.TargetCaught: "caught", store.TargetRefuses: "refuses", store.TargetDisabled: "disabled",
 	store.TargetHeld: "held", store.TargetUnlisted: "unlisted", store.TargetReturns: "returns", store.TargetLoops: "loops",
-	store.SourceTakesTag: "takes the tag of", store.SourceTakesRole: "takes the role", store.SourceCatchesAll: "catches all", store.SourceLeadsNowhere: "nowhere",
+	store.SourceTakesTag: "takes the tag of", store.SourceLeadsNowhere: "nowhere",
 }
 
 // problemsText says problems in one line.
@@ -22,7 +22,7 @@ func problemsText(list []store.AddressProblem) string {
 	var words []string
 	for _, p := range list {
 		word := problemWords[p.Kind]
-		if p.At != p.Target && p.Kind != store.SourceLeadsNowhere && p.Kind != store.SourceTakesRole && p.Kind != store.SourceCatchesAll {
+		if p.At != p.Target && p.Kind != store.SourceLeadsNowhere {
 			word += " " + p.At.String()
 		}
 		if !p.Target.IsNull() {
@@ -58,9 +58,9 @@ func TestInspect(t *testing.T) {
 		{"says whose tag it takes", "bob+x@example.org", "alice@example.org", "takes the tag of bob@example.org"},
 		{"says that of an alias's tag too", "sales+x@example.org", "alice@example.org", "takes the tag of sales@example.org"},
 		{"says nothing of a tag of nobody", "nobody+x@example.org", "alice@example.org", ""},
-		{"says which role it takes", "abuse@example.org", "alice@example.org", "takes the role"},
-		{"says that it catches all", "@example.org", "alice@example.org", "catches all"},
-		{"says if a catch-all catches its own target", "@example.org", "nobody@example.org", "catches all, nobody@example.org returns, nowhere"},
+		{"finds nothing wrong with the alias of a role", "abuse@example.org", "alice@example.org", ""},
+		{"finds nothing wrong with a catch-all", "@example.org", "alice@example.org", ""},
+		{"says if a catch-all catches its own target", "@example.org", "nobody@example.org", "nobody@example.org returns, nowhere"},
 	} {
 		t.Run(test.it, func(t *testing.T) {
 			alias := store.Alias{Source: mail.Address{Domain: strings.TrimPrefix(test.source, "@")}}

@@ -123,7 +123,7 @@ func TestStandingIsChangedWhileTheQueueFollows(t *testing.T) {
 	if err := s.SetStanding(t.Context(), ids[0], store.Enabled); err != nil || countHeld(t, s) != 0 {
 		t.Errorf("%d items are held in the end, %v", countHeld(t, s), err)
 	}
-	if n := claimAll(t, s, ids[0], 4); n != 6000 {
+	if n := claimAll(t, s, ids[0], 3); n != 3*changeAtOnce {
 		t.Errorf("%d items are claimed, want all", n)
 	}
 }
