@@ -59,7 +59,7 @@ func TestAdministratorClearsTheQueue(t *testing.T) {
 }
 
 // TestAdministratorLooksAfterAnAccount makes an app password, sets a password of one's
-// own, disables and enables the account, and removes it once its address is typed.
+// own, gives it a quota, disables and enables the account, and removes it once its address is typed.
 func TestAdministratorLooksAfterAnAccount(t *testing.T) {
 	s := newSite(t)
 	w := newWalk(t, s)
@@ -71,6 +71,8 @@ func TestAdministratorLooksAfterAnAccount(t *testing.T) {
 	w.run("take it back", chromedp.Navigate(s.http.URL+accountURL("zoe@example.org")), chromedp.Click(css(`form[action$="/app-passwords/remove"] button`)), chromedp.WaitVisible(css(".notice.good")))
 	w.run("choose too short a password", chromedp.SendKeys(css("#password"), "short\r"), chromedp.WaitVisible(css(".notice.bad")))
 	w.reads(".notice.bad", "at least 8")
+	w.run("give it a quota", chromedp.Click(css("details.change summary")), chromedp.SendKeys(css("#quota"), "3GB\r"), chromedp.WaitVisible(css(".notice.good")))
+	w.reads("main", "zoe@example.org was changed", "3 GB")
 	w.run("disable it", chromedp.Click(css(`form[action$="/disable"] button`)), chromedp.WaitVisible(css(`form[action$="/enable"]`)))
 	w.reads("main", "can’t log in")
 	w.run("enable it", chromedp.Click(css(`form[action$="/enable"] button`)), chromedp.WaitVisible(css(`form[action$="/disable"]`)))

@@ -124,7 +124,7 @@ func (p *pages) showWork(v *visit) error {
 	case admin.WorkDone:
 		page.Ended = phrase.Worked(w.Kind, w.Changed)
 	case admin.WorkStopped:
-		page.Ended = phrase.Stopped(w.Kind, w.Changed, w.Done)
+		page.Ended = phrase.Stopped(w.Kind, w.Changed, w.Done, w.Total)
 	case admin.WorkFailed:
 		page.Ended = phrase.Failed(w.Kind, w.Changed, failureFor(w.Err).Text)
 	}

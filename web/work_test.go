@@ -63,7 +63,7 @@ func TestWorkShowsHowFarItIs(t *testing.T) {
 	st.reach(25)
 	b.get(page).has(t, http.StatusOK, `value="25" max="100"`, "25 of 100 recipients so far.", "Leave it to go on", `href="/queue?domain=big.example"`)
 	b.get("/work").has(t, http.StatusOK, "Holding mail for big.example", "25 of 100", `aria-current="page"`)
-	b.follow(b.post(page+"/stop", "back", page)).has(t, http.StatusOK, "stopped", "25 recipients are held, and not sent before being released.", "The rest is as it was.")
+	b.follow(b.post(page+"/stop", "back", page)).has(t, http.StatusOK, "stopped", "25 recipients are held, and not sent before being released.", "The rest, 75 recipients, is as it was.")
 	if a := b.get(page); strings.Contains(a.body, "refresh") || strings.Contains(a.body, "/stop") {
 		t.Error("what has ended is loaded anew, or can be stopped")
 	}

@@ -70,6 +70,7 @@ func (s *Store) changeQueue(ctx context.Context, f store.QueueFilter, c queueCha
 			err = ctx.Err()
 		}
 		if err != nil && done < all {
+			store.TellProgress(ctx, done, all)
 			return total, fmt.Errorf("change queue: %w", err)
 		}
 	}

@@ -54,14 +54,19 @@ func Steps(kind string, done, total int64) string {
 	return fmt.Sprintf("%s of %s so far.", Number(done), Plural(total, d.one, d.many))
 }
 
-// Stopped says what some work has done, to n things in so many steps, that was
+// Stopped says what some work has done, to n things in so many steps of all, that was
 // stopped.
-func Stopped(kind string, n, steps int64) string {
+func Stopped(kind string, n, steps, all int64) string {
 	if kind == "remove" {
 		return fmt.Sprintf("It was stopped. %s %s removed by then, and %s deleted in all: an account that is still here has the rest of its mail.",
 			Plural(n, "account", "accounts"), IsAre(n), Plural(steps, "message", "messages"))
 	}
-	return "It was stopped. " + Worked(kind, n) + " The rest is as it was."
+	text := "It was stopped. " + Worked(kind, n)
+	if left := all - steps; left > 0 {
+		d := deeds[kind]
+		return text + " The rest, " + Plural(left, d.one, d.many) + ", is as it was."
+	}
+	return text + " The rest is as it was."
 }
 
 // Failed says what some work has done that failed.
