@@ -38,7 +38,7 @@ func TestTickedAccounts(t *testing.T) {
 	b.follow(b.post("/accounts/selected", "do", "enable", "account", "user01@example.org")).has(t, http.StatusOK, "1 account is enabled again.")
 
 	remove := "/accounts/selected?do=remove&account=" + boss + two
-	b.get(remove).has(t, http.StatusOK, "Remove 2 accounts?", "2 messages (", "1 app password", "1 device that submits", "its limits", "1 recipient in the queue",
+	b.get(remove).has(t, http.StatusOK, "Remove 2 accounts?", "2 messages (", "1 app password", "1 device that submits", "their limits", "1 recipient in the queue",
 		"Aliases that lead to them", "team@example.org", "You are signed in with one of them", "type <code>remove 2</code>")
 	b.post("/accounts/selected", "do", "remove", "account", "user01@example.org", "account", "user02@example.org", "typed", "remove 3").
 		has(t, http.StatusUnprocessableEntity, "Nothing was removed", "Remove 2 accounts?")

@@ -14,12 +14,13 @@ type Loss struct {
 
 // Sentences say what is lost and what isn't.
 func (l Loss) Sentences() []string {
-	lost, where := []string{"Its maildrop is empty: no mail is lost."}, "its maildrop"
+	o := one
 	if l.Accounts != 1 {
-		lost, where = []string{"Their maildrops are empty: no mail is lost."}, "their maildrops"
+		o = several
 	}
+	lost := []string{o.maildrop + " empty: no mail is lost."}
 	if l.Messages > 0 {
-		lost = []string{fmt.Sprintf("%s (%s) in %s %s deleted for good.", Plural(l.Messages, "message", "messages"), Octets(l.Octets), where, IsAre(l.Messages))}
+		lost = []string{fmt.Sprintf("%s (%s) in %s %s deleted for good.", Plural(l.Messages, "message", "messages"), Octets(l.Octets), o.in, IsAre(l.Messages))}
 	}
 	var parts []string
 	for _, part := range []struct {
@@ -27,26 +28,34 @@ func (l Loss) Sentences() []string {
 		one, many string
 	}{
 		{l.AppPasswords, "app password", "app passwords"},
-		{l.Devices, "device that submits in its name", "devices that submit in its name"},
-		{l.Routes, "route of its own", "routes of its own"},
-		{l.Sources, "source address of its own", "source addresses of its own"},
-		{l.Forwards, "address that its mail goes on to", "addresses that its mail goes on to"},
+		{l.Devices, "device that submits in " + o.its + " name", "devices that submit in " + o.its + " name"},
+		{l.Routes, "route of " + o.its + " own", "routes of " + o.its + " own"},
+		{l.Sources, "source address of " + o.its + " own", "source addresses of " + o.its + " own"},
+		{l.Forwards, "address that " + o.its + " mail goes on to", "addresses that " + o.its + " mail goes on to"},
 	} {
 		if part.n > 0 {
 			parts = append(parts, Plural(part.n, part.one, part.many))
 		}
 	}
 	if l.WithLimits > 0 {
-		parts = append(parts, "its limits")
+		parts = append(parts, o.its+" limits")
 	}
 	if len(parts) > 0 {
-		lost = append(lost, "With it goes: "+strings.Join(parts, ", ")+".")
+		lost = append(lost, "With "+o.it+" goes: "+strings.Join(parts, ", ")+".")
 	}
 	if l.Queued > 0 {
-		lost = append(lost, fmt.Sprintf("What it sent is sent all the same: %s in the queue %s still waited for.", Plural(l.Queued, "recipient", "recipients"), IsAre(l.Queued)))
+		lost = append(lost, fmt.Sprintf("What %s sent is sent all the same: %s in the queue %s still waited for.", o.they, Plural(l.Queued, "recipient", "recipients"), IsAre(l.Queued)))
 	}
-	return append(lost, "Nobody can log in with it any more: open sessions end, and mail for it is refused as unknown.")
+	return append(lost, fmt.Sprintf("Nobody can log in with %[1]s any more: open sessions end, and mail for %[1]s is refused as unknown.", o.it))
 }
+
+// An owner is how what is removed is spoken of.
+type owner struct{ it, they, its, in, maildrop string }
+
+var (
+	one     = owner{"it", "it", "its", "its maildrop", "Its maildrop is"}
+	several = owner{"them", "they", "their", "their maildrops", "Their maildrops are"}
+)
 
 // What is said of several accounts.
 const (
