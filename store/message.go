@@ -74,7 +74,7 @@ type LocalDelivery struct {
 type Outbound struct {
 	Sender    mail.Address // may differ from the envelope's when forwarding
 	Recipient mail.Recipient
-	Via       mail.Address // the address given at RCPT, if an alias led from there to Recipient
+	Via       mail.Address // the address given at RCPT, if an alias or a forward led from there to Recipient
 	Expires   time.Time    // zero: the backend's default after the acceptance
 }
 

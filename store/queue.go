@@ -28,7 +28,7 @@ type QueueItem struct {
 	Sending   bool // claimed at the moment
 
 	Origin    string       // domain of Sender, empty for the null sender
-	Via       mail.Address // the address given at RCPT, if an alias led from there to the recipient
+	Via       mail.Address // the address given at RCPT, if an alias or a forward led from there to the recipient
 	Owed      Owed         // nothing is to be sent but this report
 	Authentic bool         // the envelope's sender is proven: it may be told of a forward that fails
 	Ours      bool         // we have written it: a report, a notice

@@ -31,7 +31,7 @@ func factsOf(e store.Event, now time.Time) []fact {
 	add("Called itself", e.Helo, true)
 	add("Protocol", strings.ToUpper(e.Protocol), false)
 	if e.Via != "" {
-		add("Alias", e.Via+" → "+e.Recipient, false)
+		add("Sent on", e.Via+" → "+e.Recipient, false)
 	}
 	add("Host", e.Host, true)
 	add("At address", e.IP, true)

@@ -11,7 +11,7 @@ import (
 // trace tells.
 type fate struct {
 	Who   string // the recipient, or the account whose maildrop it is in
-	Via   string // the alias that leads to Who, empty for none
+	Via   string // the address that it is sent on from, empty for none
 	State state
 	At    time.Time  // since when
 	Host  string     // who took it, when sent

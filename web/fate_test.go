@@ -47,12 +47,12 @@ func TestWhereabouts(t *testing.T) {
 		{"is sent", []store.Event{queued, attempt, sent}, "mx.partner.example took it for dana@partner.example 3 min ago."},
 		{"is bounced", []store.Event{queued, attempt, bounced(dana, "", &report)}, "It could not be delivered to dana@partner.example and was given up 1 min ago; its sender was told."},
 		{"is bounced to nobody", []store.Event{queued, attempt, bounced(dana, unwanted, nil)}, "It could not be delivered to dana@partner.example and was given up 1 min ago; nobody is told: its sender didn't want a report."},
-		{"is bounced to somebody else", []store.Event{forwarded, bounced(dana, "postmaster@example.org is told: nothing proves that it was x@y.example who sent this", &report)}, "It could not be delivered to dana@partner.example (sent on by the alias info@example.org) and was given up 1 min ago; postmaster@example.org is told: nothing proves that it was x@y.example who sent this."},
+		{"is bounced to somebody else", []store.Event{forwarded, bounced(dana, "postmaster@example.org is told: nothing proves that it was x@y.example who sent this", &report)}, "It could not be delivered to dana@partner.example (sent on from info@example.org) and was given up 1 min ago; postmaster@example.org is told: nothing proves that it was x@y.example who sent this."},
 		{"is bounced, and no more is known", []store.Event{queued, bounced(dana, "", nil)}, "It could not be delivered to dana@partner.example and was given up 1 min ago."},
 		{"is bounced for all", []store.Event{bounced(dana, "", &report), bounced(alice, "", &report)}, "It could not be delivered to any of its 2 recipients; its sender was told."},
 		{"is bounced to nobody for all", []store.Event{bounced(dana, unwanted, nil), bounced(alice, unwanted, nil)}, "It could not be delivered to any of its 2 recipients; nobody is told: its sender didn't want a report."},
 		{"is bounced for all, not all told", []store.Event{bounced(dana, unwanted, nil), bounced(alice, "", &report)}, "It could not be delivered to any of its 2 recipients."},
-		{"is sent on by an alias", []store.Event{forwarded, attempt, sent}, "mx.partner.example took it for dana@partner.example (sent on by the alias info@example.org) 3 min ago."},
+		{"is sent on by an alias", []store.Event{forwarded, attempt, sent}, "mx.partner.example took it for dana@partner.example (sent on from info@example.org) 3 min ago."},
 		{"stays where it is when that is reported", []store.Event{accepted, delivered, {Kind: store.Reported, Recipient: "info@example.org", Outcome: "delivered", Report: &report}}, "It is in the maildrop of alice@example.org and has not been collected yet."},
 		{"is cancelled", []store.Event{queued, {Time: ago(time.Minute), Kind: store.Cancelled}}, "It was taken out of the queue 1 min ago and is not sent to dana@partner.example."},
 		{"is refused", []store.Event{{Time: ago(time.Minute), Kind: store.Rejected}}, "It was refused 1 min ago and never became ours."},
@@ -77,7 +77,7 @@ func TestSteps(t *testing.T) {
 		facts []fact
 		link  string
 	}{
-		{"names the alias", store.Event{Kind: store.Queued, Recipient: "b@y.example", Via: "a@x.example"}, "Queued for sending", []fact{{Name: "Alias", Value: "a@x.example → b@y.example"}}, ""},
+		{"names the address it is sent on from", store.Event{Kind: store.Queued, Recipient: "b@y.example", Via: "a@x.example"}, "Queued for sending", []fact{{Name: "Sent on", Value: "a@x.example → b@y.example"}}, ""},
 		{"says that the sender was told", store.Event{Kind: store.Bounced, Report: &report}, "Failed: it went back to its sender", nil, "The report to the sender"},
 		{
 			"says that somebody else was told",

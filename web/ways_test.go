@@ -158,7 +158,7 @@ func TestForwardIsShown(t *testing.T) {
 	s.must(s.store.Accept(t.Context(), a))
 	b := s.signedIn()
 	b.get("/queue").has(t, http.StatusOK, "info@example.org →", "dana@partner.example")
-	b.get(messageURL(a.ID.String())).has(t, http.StatusOK, "info@example.org → dana@partner.example", "It waits in the queue for dana@partner.example (sent on by the alias info@example.org)")
+	b.get(messageURL(a.ID.String())).has(t, http.StatusOK, "info@example.org → dana@partner.example", "It waits in the queue for dana@partner.example (sent on from info@example.org)")
 	s.round(s.sent)
 	b.get(messageURL(a.ID.String())).has(t, http.StatusOK, "valid for this host; decided by MTA-STS policy of partner.example", "192.0.2.17 (out.example.org)")
 }

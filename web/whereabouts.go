@@ -46,7 +46,7 @@ func (f fate) name() string {
 	if f.Via == "" {
 		return f.Who
 	}
-	return fmt.Sprintf("%s (sent on by the alias %s)", f.Who, f.Via)
+	return fmt.Sprintf("%s (sent on from %s)", f.Who, f.Via)
 }
 
 func andTold(told string) string {

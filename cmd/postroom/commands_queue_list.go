@@ -67,7 +67,7 @@ func (p *queuePrinter) add(q admin.QueueItem) error {
 	}
 	via := ""
 	if q.Via != "" {
-		via = " (alias " + q.Via + ")"
+		via = " (sent on from " + q.Via + ")"
 	}
 	_, err := fmt.Fprintf(p.w, "  %s%s\n     %s\n", printable(q.To), printable(via), clip(printable(statusOf(p.now, q)), screen-5))
 	return err

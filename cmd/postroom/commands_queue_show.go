@@ -37,7 +37,7 @@ func printShown(w io.Writer, now time.Time, q admin.ShownQueueItem) {
 	t := newTable(w)
 	t.row("To", q.To)
 	if q.Via != "" {
-		t.row("Alias", q.Via)
+		t.row("Sent on from", q.Via)
 	}
 	t.row("From", orNothing(q.From))
 	if q.Account != "" {

@@ -113,7 +113,7 @@ func eventText(e store.Event) string {
 	add("certificate: %s", e.Certificate)
 	add("source %s", e.Source)
 	add("DKIM: %s", e.Signed)
-	add("alias %s", e.Via)
+	add("sent on from %s", e.Via)
 	add("“%s”", e.Reply)
 	add("%s", e.Reason)
 	var checks []string

@@ -24,7 +24,7 @@ type QueueItem struct {
 	Expires     time.Time       `json:"expires"`
 
 	Size    int64    `json:"size"`              // octets as kept
-	Via     string   `json:"via,omitempty"`     // the alias that led to the recipient
+	Via     string   `json:"via,omitempty"`     // the alias or forwarded account that led to the recipient
 	Account string   `json:"account,omitempty"` // who submitted it, if somebody did who is still here
 	HeldBy  []string `json:"held_by,omitempty"` // admin, account (it is disabled), restore (it came out of a backup), pause
 
