@@ -88,9 +88,9 @@ func manyAccounts(kind string, lost []admin.RemovedAccount) (confirmPage, error)
 			page.Lost = append(page.Lost, fmt.Sprintf(phrase.DeadAliases, strings.Join(first(dead, 20), ", ")))
 		}
 	case "disable":
-		page.Lost, page.Button = []string{phrase.DisablingMany}, "Disable them"
+		page.Lost, page.Button, page.Mild = []string{phrase.DisablingMany}, "Disable them", true
 	case "enable":
-		page.Lost, page.Button = []string{phrase.EnablingMany}, "Enable them"
+		page.Lost, page.Button, page.Mild = []string{phrase.EnablingMany}, "Enable them", true
 	default:
 		return page, errNoPage
 	}

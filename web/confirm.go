@@ -22,6 +22,7 @@ type confirmPage struct {
 	Type     string // what is to be typed, empty for nothing
 	Button   string
 	Keep     string // what not doing it is called; empty: "Keep it"
+	Mild     bool   // nothing is lost, and it can be changed back: the button warns of nothing
 	Drop     string // another button, which does it without telling anybody; empty for none
 }
 

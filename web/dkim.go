@@ -48,7 +48,7 @@ func (p *pages) confirmDKIM(v *visit) error {
 	}
 	page := confirmPage{
 		Title: fmt.Sprintf(phrase.NewKeysTitle, name), Back: domainURL(name), BackText: name, Keep: "Leave them",
-		Action: domainURL(name) + "/dkim", Button: "Make new keys",
+		Action: domainURL(name) + "/dkim", Button: "Make new keys", Mild: true,
 		Lost: []string{
 			phrase.NewKeysSignLater,
 			phrase.OldKeysSignUntil,
@@ -56,6 +56,7 @@ func (p *pages) confirmDKIM(v *visit) error {
 	}
 	if v.r.URL.Query().Get("now") != "" {
 		page.Title, page.Button, page.Hidden = fmt.Sprintf(phrase.NewKeysNowTitle, name), phrase.SignWithThem, []hiddenField{{"now", "yes"}}
+		page.Mild = false
 		page.Lost = []string{
 			phrase.KeysWithoutRecords,
 			phrase.KeysOnlyIfThere,

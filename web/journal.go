@@ -186,7 +186,7 @@ func undoLoss(plan admin.UndoPlan) confirmPage {
 		Title: "Undo this change?", Back: url, BackText: "Entry " + strconv.FormatInt(int64(plan.Entry.ID), 10),
 		Lost:   []string{changeOf(plan.Entry).Sentence() + ".", undo.Does()},
 		Items:  undo.Items(),
-		Action: url + "/undo", Button: "Undo it", Keep: "Leave it as it is",
+		Action: url + "/undo", Button: "Undo it", Keep: "Leave it as it is", Mild: plan.Lost == "",
 	}
 	if plan.Lost != "" {
 		page.Lost = append(page.Lost, plan.Lost)
