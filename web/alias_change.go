@@ -8,7 +8,7 @@ import (
 )
 
 type aliasChangePage struct {
-	Alias   admin.Alias
+	Alias   aliasRow
 	Action  string
 	Typed   string
 	Doubts  []string
@@ -28,7 +28,7 @@ func (p *pages) aliasChangePage(v *visit, typed *string, mistake error) error {
 	if err != nil {
 		return err
 	}
-	page := aliasChangePage{Alias: inspected[0], Action: aliasURL(alias.Source) + "/change", Typed: strings.Join(alias.Targets, "\n")}
+	page := aliasChangePage{Alias: newAliasRow(inspected[0]), Action: aliasURL(alias.Source) + "/change", Typed: strings.Join(alias.Targets, "\n")}
 	if typed == nil {
 		return v.show("alias_change", "Change "+alias.Source, page)
 	}

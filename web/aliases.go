@@ -27,6 +27,10 @@ type aliasRow struct {
 	CatchAll bool
 }
 
+func newAliasRow(a admin.Alias) aliasRow {
+	return aliasRow{a, aliasURL(a.Source), strings.HasPrefix(a.Source, "@")}
+}
+
 func (p *pages) showAliases(v *visit) error { return p.aliasesPage(v, aliasForm{}, nil) }
 
 func (p *pages) aliasesPage(v *visit, form aliasForm, mistake error) error {
@@ -46,7 +50,7 @@ func (p *pages) aliasesPage(v *visit, form aliasForm, mistake error) error {
 		return err
 	}
 	for _, a := range shown {
-		page.Aliases = append(page.Aliases, aliasRow{a, aliasURL(a.Source), strings.HasPrefix(a.Source, "@")})
+		page.Aliases = append(page.Aliases, newAliasRow(a))
 	}
 	if mistake == nil {
 		return v.show("aliases", "Aliases", page)

@@ -79,7 +79,7 @@ var sections = []navigation{
 		{"Overview", "/", "overview"},
 		{"Messages", "/messages", "messages"},
 		{"Queue", "/queue", "queue"},
-		{"Long work", "/work", "work"},
+		{"Delivery preview", "/preview", "preview"},
 	}},
 	{"Ways out", []link{
 		{"Destinations", "/destinations", "destinations"},
@@ -96,10 +96,10 @@ var sections = []navigation{
 		{"Block and allow", "/lists", "lists"},
 		{"Limits", "/limits", "limits"},
 		{"Check a mail", "/check", "check"},
-		{"Delivery preview", "/preview", "preview"},
-		{"Certificate", "/certificate", "certificate"},
 	}},
 	{"Server", []link{
+		{"Certificate", "/certificate", "certificate"},
+		{"Long work", "/work", "work"},
 		{"Journal", "/journal", "journal"},
 	}},
 	{"You", []link{
