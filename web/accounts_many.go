@@ -72,7 +72,7 @@ func manyAccounts(kind string, lost []admin.RemovedAccount) (confirmPage, error)
 	n := int64(len(lost))
 	page := confirmPage{
 		Title: phrase.ManyTitle(kind, n), Back: "/accounts", BackText: "Accounts", Action: "/accounts/selected",
-		Hidden: []hiddenField{{"do", kind}}, Keep: "Leave them as they are",
+		Hidden: []hiddenField{{"do", kind}}, Keep: phrase.LeaveAccounts,
 	}
 	var dead []string
 	for _, a := range lost {

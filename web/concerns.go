@@ -41,7 +41,7 @@ func concerning(concerns []admin.Concern, now time.Time) []problem {
 	for i, c := range concerns {
 		if i == concernsShown && len(concerns) > concernsShown+1 {
 			more := int64(len(concerns) - i)
-			return append(found, problem{Text: "And " + phrase.Number(more) + " more.", Cure: "See all", URL: "/concerns"})
+			return append(found, problem{Text: phrase.MoreConcerns(more), Cure: "See all", URL: "/concerns"})
 		}
 		found = append(found, concernProblem(c, now))
 	}
@@ -69,7 +69,7 @@ func concernKind(c admin.Concern) string {
 
 // cures name the pages that help with a concern, by their section.
 var cures = map[string]string{
-	"certificate": "See the certificate", "domains": "See what to do", "concerns": "See what to do", "lists": "See who it is",
+	"certificate": "See the certificate", "domains": phrase.SeeWhatToDo, "concerns": phrase.SeeWhatToDo, "lists": phrase.SeeWhoItIs,
 }
 
 // cureOf names the page that helps with a concern.

@@ -41,17 +41,16 @@ const graphWidth, graphHeight = 600, 100
 type flow struct {
 	id, title, tone string
 	words           phrase.Flow
-	of              string
 	outcome         string // to search for
 	n               func(store.Traffic) int64
 }
 
 var flows = []flow{
-	{"in", "In", "info", phrase.Flow{One: "message came in", Many: "messages came in"}, "Messages accepted", "", func(t store.Traffic) int64 { return t.Received }},
-	{"out", "Out", "good", phrase.Flow{One: "message was sent to another server", Many: "messages were sent to other servers"}, "Recipients that other servers took", "sent", func(t store.Traffic) int64 { return t.Sent }},
-	{"deferred", "Deferred", "warn", phrase.Flow{One: "attempt was put off", Many: "attempts were put off"}, "Attempts that will be made again", "deferred", func(t store.Traffic) int64 { return t.Deferred }},
-	{"bounced", "Bounced", "bad", phrase.Flow{One: "recipient was given up", Many: "recipients were given up"}, "Recipients given up", "bounced", func(t store.Traffic) int64 { return t.Bounced }},
-	{"refused", "Refused", "quiet", phrase.Flow{One: "recipient was refused at the door", Many: "recipients were refused at the door"}, "Recipients refused", "refused", func(t store.Traffic) int64 { return t.Rejected }},
+	{"in", "In", "info", phrase.FlowIn, "", func(t store.Traffic) int64 { return t.Received }},
+	{"out", "Out", "good", phrase.FlowOut, "sent", func(t store.Traffic) int64 { return t.Sent }},
+	{"deferred", "Deferred", "warn", phrase.FlowDeferred, "deferred", func(t store.Traffic) int64 { return t.Deferred }},
+	{"bounced", "Bounced", "bad", phrase.FlowBounced, "bounced", func(t store.Traffic) int64 { return t.Bounced }},
+	{"refused", "Refused", "quiet", phrase.FlowRefused, "refused", func(t store.Traffic) int64 { return t.Rejected }},
 }
 
 // graphsOf draws the traffic over a span.
@@ -64,7 +63,7 @@ func graphsOf(traffic []store.Traffic, over string) []graph {
 }
 
 func (f flow) graph(traffic []store.Traffic, over string) graph {
-	g := graph{ID: f.id, Title: f.title, Tone: f.tone, Of: f.of, Labels: labelsOf(traffic, over)}
+	g := graph{ID: f.id, Title: f.title, Tone: f.tone, Of: f.words.Counted, Labels: labelsOf(traffic, over)}
 	most := 0
 	for i, t := range traffic {
 		n := f.n(t)

@@ -2,7 +2,6 @@ package web
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"time"
 
@@ -92,7 +91,7 @@ func (p *pages) showOverview(v *visit) error {
 	if page.Steps, err = p.guideLeft(v); err != nil {
 		return err
 	}
-	page.Verdict = verdict(len(page.Problems) + max(0, len(concerns)-concernsShown-1))
+	page.Verdict = phrase.Needs(len(page.Problems) + max(0, len(concerns)-concernsShown-1))
 	return v.show("overview", "Overview", page)
 }
 
@@ -104,21 +103,15 @@ const lateAfter = 4 * time.Hour
 func problems(c store.Counts, now time.Time) []problem {
 	var found []problem
 	if c.Domains == 0 {
-		found = append(found, problem{Text: "There is no domain, so mail from outside is refused.", Cure: "Add a domain", URL: "/domains#add"})
+		found = append(found, problem{Text: phrase.NoDomain, Cure: "Add a domain", URL: "/domains#add"})
 	} else if c.Accounts == 0 {
-		found = append(found, problem{Text: "There is no account to receive mail.", Cure: "Add an account", URL: "/accounts#add"})
+		found = append(found, problem{Text: phrase.NoAccount, Cure: "Add an account", URL: "/accounts#add"})
 	}
 	if c.Held > 0 {
-		found = append(found, problem{
-			Text: fmt.Sprintf("%s in the queue %s held and not sent.", phrase.Plural(c.Held, "recipient", "recipients"), phrase.IsAre(c.Held)),
-			Cure: "See why", URL: "/queue?held=yes",
-		})
+		found = append(found, problem{Text: phrase.HeldInQueue(c.Held), Cure: "See why", URL: "/queue?held=yes"})
 	}
 	if age := now.Sub(c.Oldest); !c.Oldest.IsZero() && age > lateAfter {
-		found = append(found, problem{
-			Text: fmt.Sprintf("The oldest mail in the queue has been waiting for %s.", phrase.Span(age)),
-			Cure: "See what other servers say", URL: "/queue",
-		})
+		found = append(found, problem{Text: phrase.OldestWaits(age), Cure: phrase.SeeWhatIsSaid, URL: "/queue"})
 	}
 	return found
 }
@@ -128,12 +121,12 @@ func shortages(o admin.Overview) []problem {
 	var found []problem
 	c := o.Condition
 	if card := diskCardOf(c.Disk); card.Tone != "" {
-		found = append(found, problem{Text: phrase.LowDisk(c.Disk.Free, c.Disk.Reserve), Cure: "See what to do", URL: "#disk"})
+		found = append(found, problem{Text: phrase.LowDisk(c.Disk.Free, c.Disk.Reserve), Cure: phrase.SeeWhatToDo, URL: "#disk"})
 	}
 	if c.Fulls > 0 {
-		p := problem{Text: phrase.Fullness(c.Fulls, c.Full[0].Address, c.Full[0].Percent, nearlyFull), Cure: "Look at the fullest first", URL: "/accounts?sort=full"}
+		p := problem{Text: phrase.Fullness(c.Fulls, c.Full[0].Address, c.Full[0].Percent, nearlyFull), Cure: phrase.SeeFullest, URL: "/accounts?sort=full"}
 		if c.Fulls == 1 {
-			p.Cure, p.URL = "Look at the account", accountURL(c.Full[0].Address)
+			p.Cure, p.URL = phrase.SeeAccount, accountURL(c.Full[0].Address)
 		}
 		found = append(found, p)
 	}
@@ -142,7 +135,7 @@ func shortages(o admin.Overview) []problem {
 		found = append(found, problem{Text: phrase.NearLimit(int64(len(o.Near)), row.Name, int64(row.Fullest), nearlyFull), Cure: "See the limits", URL: "/limits"})
 	}
 	if c.Fails > 0 {
-		found = append(found, problem{Text: phrase.Unreachable(c.Fails, c.Failing[0].Destination), Cure: "See what they say", URL: "/destinations?q=failing"})
+		found = append(found, problem{Text: phrase.Unreachable(c.Fails, c.Failing[0].Destination), Cure: phrase.SeeWhatTheySay, URL: "/destinations?q=failing"})
 	}
 	return found
 }
@@ -160,16 +153,6 @@ func diskCardOf(d store.Disk) diskCard {
 		card.Tone = "warn"
 	}
 	return card
-}
-
-func verdict(problems int) string {
-	switch problems {
-	case 0:
-		return "All is well."
-	case 1:
-		return "One thing needs you."
-	}
-	return fmt.Sprintf("%d things need you.", problems)
 }
 
 func figuresOfNow(c store.Counts, now time.Time) []figure {
@@ -199,5 +182,5 @@ func nextStep(c store.Counts) *problem {
 	if c.Domains == 0 || c.Accounts == 0 { // the problems say it
 		return nil
 	}
-	return &problem{Text: "Set up a mail program with one of the accounts and send a message; its way will be shown here.", Cure: "See the accounts", URL: "/accounts"}
+	return &problem{Text: phrase.FirstMail, Cure: "See the accounts", URL: "/accounts"}
 }

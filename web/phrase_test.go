@@ -15,16 +15,12 @@ import (
 var stillOwing = map[string]bool{
 	"account.go":      true,
 	"alias_change.go": true,
-	"concerns.go":     true,
-	"graph.go":        true,
 	"journal.go":      true,
-	"overview.go":     true,
 	"person.go":       true,
 	"preview.go":      true,
 	"programs.go":     true,
 	"queue_change.go": true,
 	"setup.go":        true,
-	"timeline.go":     true,
 	"trial.go":        true,
 }
 

@@ -30,41 +30,6 @@ type fact struct {
 	Code        bool // the value is a name or number of machines
 }
 
-// words says for each kind of event what happened and how to take it.
-var words = map[store.Kind]struct{ title, tone string }{
-	store.Accepted:  {"Accepted", "info"},
-	store.Delivered: {"Delivered into the maildrop", "good"},
-	store.Queued:    {"Queued for sending", "info"},
-	store.Attempt:   {"Attempt", "quiet"},
-	store.Relayed:   {"Sent: the other server took it", "good"},
-	store.Postponed: {"Put off: it will be tried again", "warn"},
-	store.Bounced:   {"Failed for good", "bad"},
-	store.Delayed:   {"It is late", "warn"},
-	store.Collected: {"Collected", "good"},
-	store.Deleted:   {"Deleted from the maildrop", "quiet"},
-	store.Rejected:  {"Refused", "bad"},
-	store.Held:      {"Held", "warn"},
-	store.Released:  {"Released", "info"},
-	store.Hastened:  {"An attempt was asked for", "info"},
-	store.Cancelled: {"Taken out of the queue", "quiet"},
-	store.Reported:  {"It arrived", "quiet"},
-	store.Answered:  {"The sender got the vacation notice", "info"},
-}
-
-// tidings are the titles of events that a report told the sender of.
-var tidings = map[store.Kind]struct{ title, tone string }{
-	store.Bounced:  {"Failed: it went back to its sender", "bad"},
-	store.Delayed:  {"The sender was told that it is late", "warn"},
-	store.Reported: {"The sender was told that it arrived", "good"},
-}
-
-// successes say what the sender who asked for it was told.
-var successes = map[string]string{
-	"delivered": "The sender was told that it was delivered",
-	"relayed":   "The sender was told that it was handed on to a server that reports no more",
-	"expanded":  "The sender was told that it was sent on to several others",
-}
-
 // timeline turns a message's events into steps, in order.
 func timeline(events []store.Event, now time.Time) []step {
 	steps := make([]step, len(events))
@@ -97,46 +62,22 @@ func stepOf(e store.Event, now time.Time) step {
 	}
 	s.Title, s.Tone = titleOf(e)
 	if e.Report != nil {
-		s.Link, s.LinkTo = messageURL(e.Report.String()), "The report to the sender"
+		s.Link, s.LinkTo = messageURL(e.Report.String()), phrase.ReportToSender
 		switch {
 		case e.Kind == store.Accepted:
-			s.LinkTo = "The message that this is about"
+			s.LinkTo = phrase.ReportedMessage
 		case e.Kind == store.Answered:
-			s.LinkTo = "The vacation notice"
+			s.LinkTo = phrase.NoticeOfVacation
 		case e.Reason != "": // somebody else is told
-			s.LinkTo = "The report"
+			s.LinkTo = phrase.ReportToOther
 		}
 	}
 	return s
 }
 
 func titleOf(e store.Event) (title, tone string) {
-	if e.Kind == store.Attempt {
-		return attempt(e)
-	}
-	w, known := words[e.Kind]
-	if e.Report != nil && e.Reason == "" && tidings[e.Kind].title != "" {
-		w = tidings[e.Kind]
-		if text := successes[e.Outcome]; text != "" && e.Kind == store.Reported {
-			w.title = text
-		}
-	}
-	if !known {
-		return string(e.Kind), "quiet"
-	}
-	return w.title, w.tone
-}
-
-func attempt(e store.Event) (title, tone string) {
-	switch e.Outcome {
-	case "sent":
-		return "Attempt: taken", "good"
-	case "deferred":
-		return "Attempt: not now", "warn"
-	case "failed":
-		return "Attempt: refused", "bad"
-	}
-	return "Attempt", "quiet"
+	// A report with a reason went to somebody else than the message's sender.
+	return phrase.Event{Kind: string(e.Kind), Outcome: e.Outcome, Told: e.Report != nil && e.Reason == ""}.Title()
 }
 
 // speaker says whose words an event's reply is.

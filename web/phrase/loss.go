@@ -62,6 +62,7 @@ const (
 	OwnIsLeft     = "You are signed in with one of them, which is left as it is."
 	DisablingMany = "They can’t log in or send from that moment on, open sessions end, and what they have in the queue is held. Everything is kept, and mail for them still arrives."
 	EnablingMany  = "They can log in and send again, and what was held for them in the queue goes on."
+	LeaveAccounts = "Leave them as they are"
 	DeadAliases   = "Aliases that lead to them and will lead nowhere; change or remove them too: %s"
 )
 

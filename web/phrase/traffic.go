@@ -5,8 +5,18 @@ import (
 	"time"
 )
 
-// Flow names a kind of mail that is counted: what one of them did, and what many.
-type Flow struct{ One, Many string }
+// Flow names a kind of mail that is counted: what one of them did, and what many, and
+// what stands above the numbers.
+type Flow struct{ One, Many, Counted string }
+
+// The kinds of mail that the first page draws.
+var (
+	FlowIn       = Flow{"message came in", "messages came in", "Messages accepted"}
+	FlowOut      = Flow{"message was sent to another server", "messages were sent to other servers", "Recipients that other servers took"}
+	FlowDeferred = Flow{"attempt was put off", "attempts were put off", "Attempts that will be made again"}
+	FlowBounced  = Flow{"recipient was given up", "recipients were given up", "Recipients given up"}
+	FlowRefused  = Flow{"recipient was refused at the door", "recipients were refused at the door", "Recipients refused"}
+)
 
 // Amount says how much of a flow there was over a span, and when there was most of
 // it: "12 messages came in over the last hour; most of them, 4, at 09:12."
