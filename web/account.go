@@ -251,6 +251,9 @@ func accountLoss(lost []admin.RemovedAccount) confirmPage {
 	if len(a.Forward) > 0 {
 		page.Lost = append(page.Lost, fmt.Sprintf(phrase.ForwardLost, strings.Join(a.Forward, ", ")))
 	}
+	if left := forwardersLeft(lost); len(left) > 0 {
+		page.Lost = append(page.Lost, fmt.Sprintf(phrase.ForwardersLeft, strings.Join(first(left, 20), ", ")))
+	}
 	if len(a.Aliases) > 0 {
 		page.Lost = append(page.Lost, "These aliases lead to it and will lead nowhere; change or remove them too:")
 		page.Items = first(a.Aliases, pageSize)

@@ -87,6 +87,9 @@ func manyAccounts(kind string, lost []admin.RemovedAccount) (confirmPage, error)
 		if dead = slices.Compact(dead); len(dead) > 0 {
 			page.Lost = append(page.Lost, fmt.Sprintf(phrase.DeadAliases, strings.Join(first(dead, 20), ", ")))
 		}
+		if left := forwardersLeft(lost); len(left) > 0 {
+			page.Lost = append(page.Lost, fmt.Sprintf(phrase.ForwardersLeft, strings.Join(first(left, 20), ", ")))
+		}
 	case "disable":
 		page.Lost, page.Button, page.Mild = []string{phrase.DisablingMany}, "Disable them", true
 	case "enable":
@@ -95,6 +98,17 @@ func manyAccounts(kind string, lost []admin.RemovedAccount) (confirmPage, error)
 		return page, errNoPage
 	}
 	return page, nil
+}
+
+// forwardersLeft returns the accounts that stay and send mail on to those that go.
+func forwardersLeft(lost []admin.RemovedAccount) (left []string) {
+	for _, a := range lost {
+		left = append(left, a.Forwarders...)
+	}
+	slices.Sort(left)
+	return slices.DeleteFunc(slices.Compact(left), func(address string) bool {
+		return slices.ContainsFunc(lost, func(a admin.RemovedAccount) bool { return a.Address == address })
+	})
 }
 
 // toType is what has to be typed before n accounts are removed.

@@ -61,7 +61,9 @@ func TestAdministratorSetsWhatIsPersonal(t *testing.T) {
 	for _, path := range []string{"/forward", "/vacation", "/senders"} {
 		b.post("/accounts/nobody@example.org"+path, "do", "on", "targets", "x@far.example", "text", "x", "sender", "x@example.org").has(t, http.StatusNotFound)
 	}
-	b.get(page+"/remove").has(t, http.StatusOK, "Mail for it isn’t sent on any more", "x@far.example")
+	b.follow(b.post(accountURL(boss)+"/forward", "do", "save", "targets", user)).has(t, http.StatusOK, "forward")
+	b.get(page+"/remove").has(t, http.StatusOK, "Mail for it isn’t sent on any more", "x@far.example", "it stays with them then: "+boss+".")
+	b.get("/accounts/selected?do=remove&account="+user).has(t, http.StatusOK, "it stays with them then: "+boss+".")
 }
 
 func TestAliasesAreChecked(t *testing.T) {

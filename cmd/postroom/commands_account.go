@@ -269,6 +269,9 @@ func (c *accountRemove) Run(ctx context.Context, s *shell) error {
 	if len(r.Forward) > 0 {
 		fmt.Fprintf(s.out, "Mail for it isn't forwarded any more to: %s\n", strings.Join(r.Forward, ", "))
 	}
+	if len(r.Forwarders) > 0 {
+		fmt.Fprintf(s.out, "These accounts sent mail on to it, which stays with them now: %s\n", strings.Join(r.Forwarders, ", "))
+	}
 	if r.Queued > 0 {
 		fmt.Fprintf(s.out, "Its mail to %s still waits in the queue.\n", plural(int64(r.Queued), "recipient"))
 	}

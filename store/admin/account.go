@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"postroom/store"
 	"postroom/store/auth"
+	"postroom/store/mail"
 )
 
 // NewAccount asks for an account. Without a password nobody can log in until one
@@ -53,13 +55,14 @@ type RemovedAccount struct {
 	Messages     int64    `json:"messages"` // that it had not collected
 	Octets       int64    `json:"octets"`
 	AppPasswords int      `json:"app_passwords"`
-	Aliases      []string `json:"aliases"`           // that still lead to it
-	Forward      []string `json:"forward,omitempty"` // where its mail went on to
-	Queued       int      `json:"queued"`            // recipients that its mail still waits for; they are served
-	Devices      int      `json:"devices,omitempty"` // that can't submit any more
-	Routes       int      `json:"routes,omitempty"`  // of its own
-	Sources      int      `json:"sources,omitempty"` // addresses of its own to send from
-	Limits       bool     `json:"limits,omitempty"`  // it had limits of its own
+	Aliases      []string `json:"aliases"`              // that still lead to it
+	Forward      []string `json:"forward,omitempty"`    // where its mail went on to
+	Forwarders   []string `json:"forwarders,omitempty"` // accounts whose mail went on to it; that stays with them
+	Queued       int      `json:"queued"`               // recipients that its mail still waits for; they are served
+	Devices      int      `json:"devices,omitempty"`    // that can't submit any more
+	Routes       int      `json:"routes,omitempty"`     // of its own
+	Sources      int      `json:"sources,omitempty"`    // addresses of its own to send from
+	Limits       bool     `json:"limits,omitempty"`     // it had limits of its own
 }
 
 // AddAccount makes an account.
@@ -244,6 +247,10 @@ func (a *Admin) goesWith(ctx context.Context, account store.Account) (RemovedAcc
 	if err != nil {
 		return RemovedAccount{}, err
 	}
+	forwarders, err := a.Store.ForwardsTo(ctx, account.Address)
+	if err != nil {
+		return RemovedAccount{}, err
+	}
 	queued, err := a.Store.CountQueue(ctx, store.QueueFilter{Account: account.ID})
 	if err != nil {
 		return RemovedAccount{}, err
@@ -255,6 +262,7 @@ func (a *Admin) goesWith(ctx context.Context, account store.Account) (RemovedAcc
 		AppPasswords: len(passwords),
 		Aliases:      aliases,
 		Forward:      addressTexts(forward.Targets),
+		Forwarders:   addressTexts(slices.DeleteFunc(forwarders, func(f mail.Address) bool { return f == account.Address })),
 		Queued:       int(queued),
 	}
 	return removed, a.countOwn(ctx, account, &removed)

@@ -62,6 +62,7 @@ type Store interface {
 
 	SetForward(ctx context.Context, account store.AccountID, f store.Forward) error
 	Forward(ctx context.Context, account store.AccountID) (store.Forward, error)
+	ForwardsTo(ctx context.Context, address mail.Address) ([]mail.Address, error)
 	InspectForward(ctx context.Context, account mail.Address, f store.Forward) ([]store.AddressProblem, error)
 	SetVacation(ctx context.Context, account store.AccountID, v store.Vacation) error
 	Vacation(ctx context.Context, account store.AccountID) (store.Vacation, error)

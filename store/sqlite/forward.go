@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"postroom/store"
+	"postroom/store/mail"
 )
 
 // SetForward has the mail of an account go on to others, in the place of those
@@ -57,4 +58,19 @@ func (s *Store) Forward(_ context.Context, account store.AccountID) (f store.For
 		return store.Forward{}, fmt.Errorf("read forward of account %d: %w", account, err)
 	}
 	return f, nil
+}
+
+// ForwardsTo returns the accounts whose forwards name an address themselves, by
+// domain and local part.
+func (s *Store) ForwardsTo(_ context.Context, address mail.Address) ([]mail.Address, error) {
+	rows, err := s.query(`
+		SELECT a.local, d.name
+		FROM account AS a
+		JOIN domain AS d ON d.id = a.domain
+		WHERE a.id IN (SELECT account FROM forward_target WHERE lower(address) = lower(?))
+		ORDER BY d.name, a.local`, address.String())
+	if err != nil {
+		return nil, fmt.Errorf("find forwards: %w", err)
+	}
+	return collect(rows, func(a *mail.Address) error { return rows.Scan(&a.Local, &a.Domain) })
 }

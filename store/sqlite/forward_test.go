@@ -141,7 +141,13 @@ func TestForwardIsKeptAndEnds(t *testing.T) {
 	if got, err := f.Forward(t.Context(), alice); err != nil || got.Keep || len(got.Targets) != 0 {
 		t.Errorf("after its end: %+v, %v", got, err)
 	}
-	f.forward(t, true, "alice@example.org", "x@far.test")
+	f.forward(t, true, "alice@example.org", "x@far.test", "Bob@example.org")
+	if got, err := f.ForwardsTo(t.Context(), address(t, "bob@EXAMPLE.org")); err != nil || len(got) != 1 || got[0] != address(t, "alice@example.org") {
+		t.Errorf("to bob go on %v, %v", got, err)
+	}
+	if got, err := f.ForwardsTo(t.Context(), address(t, "alice@example.org")); err != nil || len(got) != 0 {
+		t.Errorf("to alice go on %v, %v", got, err)
+	}
 	if err := f.RemoveAccount(t.Context(), alice); err != nil {
 		t.Fatal(err)
 	}

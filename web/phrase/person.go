@@ -43,3 +43,7 @@ const NoForwardTarget = "Give at least one address to send mail on to."
 
 // ForwardLost is what the removal of an account ends.
 const ForwardLost = "Mail for it isn’t sent on any more to %s."
+
+// ForwardersLeft is what the removal of accounts means for those that send mail on
+// to them.
+const ForwardersLeft = "These accounts send mail on to what is removed; it stays with them then: %s."
