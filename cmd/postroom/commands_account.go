@@ -256,12 +256,19 @@ func (c *accountEnable) Run(ctx context.Context, s *shell) error {
 
 type accountRemove struct{ accountArg }
 
+// Help is shown by account remove --help.
+func (*accountRemove) Help() string { return howLong }
+
 // Run removes an account.
 func (c *accountRemove) Run(ctx context.Context, s *shell) error {
-	r, err := ask[admin.RemovedAccount](ctx, s, "account/remove", accountRequest{Address: c.Address})
-	if err != nil {
+	end, err := askLong[admin.RemovedAccount](ctx, s, "account/remove", "message", accountRequest{Address: c.Address})
+	if err := errors.Join(err, end.failure()); err != nil {
 		return err
 	}
+	if end.Stopped {
+		return fmt.Errorf("stopped: %s of %s deleted; the account is here, with the rest of its mail (%d)", plural(end.Done, "message"), c.Address, end.left())
+	}
+	r := end.Result
 	fmt.Fprintf(s.out, "Removed %s, with %s (%s).\n", r.Address, plural(r.Messages, "message"), humanSize(r.Octets))
 	if len(r.Aliases) > 0 {
 		fmt.Fprintf(s.out, "These aliases still lead to it: %s\n", strings.Join(r.Aliases, ", "))

@@ -46,8 +46,8 @@ func (c *backupCmd) Run(ctx context.Context, s *shell) error {
 
 // follow shows the steps of a backup until its end.
 func (s *shell) follow(steps *json.Decoder) error {
-	terminal, ok := s.err.(*os.File)
-	visible := ok && isTerminal(terminal)
+	line := s.progress()
+	defer line.clear()
 	for {
 		var step backupStep
 		if err := steps.Decode(&step); err != nil {
@@ -58,8 +58,8 @@ func (s *shell) follow(steps *json.Decoder) error {
 			return errors.New(step.Error)
 		case step.Ended:
 			return nil
-		case visible && step.Total > 0:
-			fmt.Fprintf(terminal, "\r%3d %% of %s \r", 100*step.Done/step.Total, humanSize(step.Total))
+		case step.Total > 0:
+			line.show(fmt.Sprintf("%3d %% of %s", 100*step.Done/step.Total, humanSize(step.Total)))
 		}
 	}
 }

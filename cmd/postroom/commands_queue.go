@@ -46,42 +46,72 @@ func (q queueChoice) selection() admin.QueueSelection {
 	return admin.QueueSelection{Message: q.ID, Domain: q.Domain, Sender: q.From, All: q.All}
 }
 
-func (q queueChoice) change(ctx context.Context, s *shell, operation, done string) error {
-	c, err := ask[changedQueue](ctx, s, operation, q.selection())
-	if err == nil {
-		fmt.Fprintf(s.out, "%s %s.\n", done, plural(c.Recipients, "recipient"))
+// change asks for a change of the queue, and returns how many recipients it touched.
+// What was done is in the error too if it was stopped or failed: done says it,
+// such as "held".
+func (q queueChoice) change(ctx context.Context, s *shell, operation, done string, selection admin.QueueSelection) (string, error) {
+	end, err := askLong[changedQueue](ctx, s, operation, "recipient", selection)
+	if err != nil {
+		return "", err
 	}
-	return err
+	n := plural(end.Result.Recipients, "recipient")
+	switch {
+	case end.Stopped:
+		return "", fmt.Errorf("stopped: %s %s, the rest (%d) is as it was", n, done, end.left())
+	case end.Error != "" && end.Result.Recipients > 0:
+		return "", fmt.Errorf("%s (%s %s before that)", end.Error, n, done)
+	}
+	return n, end.failure()
 }
+
+// howLong is the help of commands that may take long.
+const howLong = "On a terminal it shows how far it is. Ctrl-C stops it: what is done stays done, and it says how much that is."
 
 type queueRetry struct{ queueChoice }
 
+// Help is shown by queue retry --help.
+func (*queueRetry) Help() string { return howLong }
+
 // Run makes mail due.
 func (c *queueRetry) Run(ctx context.Context, s *shell) error {
-	n, err := ask[changedQueue](ctx, s, "queue/retry", c.selection())
+	n, err := c.change(ctx, s, "queue/retry", "due now", c.selection())
 	switch {
 	case err != nil:
 		return err
-	case n.Recipients == 0 && !c.All:
+	case n == plural(0, "recipient") && !c.All:
 		fmt.Fprintln(s.out, "Nothing to try: what is held waits for “postroom queue release”.")
 	default:
-		fmt.Fprintf(s.out, "Trying now: %s.\n", plural(n.Recipients, "recipient"))
+		fmt.Fprintf(s.out, "Trying now: %s.\n", n)
 	}
 	return nil
 }
 
 type queueHold struct{ queueChoice }
 
+// Help is shown by queue hold --help.
+func (*queueHold) Help() string { return howLong }
+
 // Run holds mail.
 func (c *queueHold) Run(ctx context.Context, s *shell) error {
-	return c.change(ctx, s, "queue/hold", "Held:")
+	n, err := c.change(ctx, s, "queue/hold", "held", c.selection())
+	if err == nil {
+		fmt.Fprintf(s.out, "Held: %s.\n", n)
+	}
+	return err
 }
 
 type queueRelease struct{ queueChoice }
 
+// Help is shown by queue release --help.
+func (*queueRelease) Help() string { return howLong }
+
 // Run releases mail.
 func (c *queueRelease) Run(ctx context.Context, s *shell) error {
-	return c.change(ctx, s, "queue/release", "Released:")
+	n, err := c.change(ctx, s, "queue/release", "released", c.selection())
+	if err == nil {
+		fmt.Fprintf(s.out, "Released: %s.\n", n)
+	}
+	return err
 }
 
 type queueCancel struct {
@@ -89,11 +119,14 @@ type queueCancel struct {
 	Bounce bool `help:"Return it to its sender."`
 }
 
+// Help is shown by queue cancel --help.
+func (*queueCancel) Help() string { return howLong }
+
 // Run takes mail out of the queue.
 func (c *queueCancel) Run(ctx context.Context, s *shell) error {
 	selection := c.selection()
 	selection.Bounce = c.Bounce
-	n, err := ask[changedQueue](ctx, s, "queue/cancel", selection)
+	n, err := c.change(ctx, s, "queue/cancel", "cancelled", selection)
 	if err != nil {
 		return err
 	}
@@ -101,7 +134,7 @@ func (c *queueCancel) Run(ctx context.Context, s *shell) error {
 	if c.Bounce {
 		what = "and goes back to the sender"
 	}
-	fmt.Fprintf(s.out, "Cancelled for %s, %s.\n", plural(n.Recipients, "recipient"), what)
+	fmt.Fprintf(s.out, "Cancelled for %s, %s.\n", n, what)
 	return nil
 }
 

@@ -57,7 +57,7 @@ func (p *place) fails(want int, stdin string, args ...string) string {
 
 // listen has a server take the commands through the control socket until the
 // test ends.
-func (p *place) listen() {
+func (p *place) listen() *program {
 	p.t.Helper()
 	conf, err := loadConfig("", p.env)
 	if err != nil {
@@ -83,6 +83,7 @@ func (p *place) listen() {
 			p.t.Error(err)
 		}
 	})
+	return program
 }
 
 // Every command does the same through the control socket of a running server

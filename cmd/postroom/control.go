@@ -82,7 +82,12 @@ func call[Res any](ctx context.Context, c *http.Client, name string, req any) (R
 func post(ctx context.Context, c *http.Client, name string, req any) (io.ReadCloser, error) {
 	pr, pw := io.Pipe()
 	go func() { pw.CloseWithError(json.NewEncoder(pw).Encode(req)) }()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://postroom/"+name, pr)
+	return send(ctx, c, name, pr)
+}
+
+// send is post for a request that is JSON already.
+func send(ctx context.Context, c *http.Client, name string, request io.Reader) (io.ReadCloser, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://postroom/"+name, request)
 	if err != nil {
 		return nil, err
 	}

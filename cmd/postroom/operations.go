@@ -58,7 +58,7 @@ func operations(a *admin.Admin, ready func() error) http.Handler {
 	}))
 	handle(mux, "account/disable", act(func(ctx context.Context, r accountRequest) error { return a.DisableAccount(ctx, r.Address, r.Refuse) }))
 	handle(mux, "account/enable", act(func(ctx context.Context, r accountRequest) error { return a.EnableAccount(ctx, r.Address) }))
-	handle(mux, "account/remove", func(ctx context.Context, r accountRequest) (admin.RemovedAccount, error) {
+	handleLong(mux, "account/remove", func(ctx context.Context, r accountRequest) (admin.RemovedAccount, error) {
 		return a.RemoveAccount(ctx, r.Address)
 	})
 	handle(mux, "account/sessions", func(ctx context.Context, r accountRequest) ([]admin.Session, error) {
@@ -183,10 +183,10 @@ func handleQueue(mux *http.ServeMux, a *admin.Admin) {
 	handle(mux, "queue/destinations", plain(a.Destinations))
 	handle(mux, "queue/pause", act(func(ctx context.Context, r nameRequest) error { return a.PauseDestination(ctx, r.Name) }))
 	handle(mux, "queue/resume", act(func(ctx context.Context, r nameRequest) error { return a.ResumeDestination(ctx, r.Name) }))
-	handle(mux, "queue/retry", counted(a.RetryQueue))
-	handle(mux, "queue/hold", counted(a.HoldQueue))
-	handle(mux, "queue/release", counted(a.ReleaseQueue))
-	handle(mux, "queue/cancel", counted(a.CancelQueue))
+	handleLong(mux, "queue/retry", counted(a.RetryQueue))
+	handleLong(mux, "queue/hold", counted(a.HoldQueue))
+	handleLong(mux, "queue/release", counted(a.ReleaseQueue))
+	handleLong(mux, "queue/cancel", counted(a.CancelQueue))
 }
 
 // counted adapts a change of the queue.

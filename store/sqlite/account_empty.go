@@ -23,12 +23,12 @@ func (s *Store) emptyMaildrop(ctx context.Context, id store.AccountID) error {
 			return err
 		})
 		if err == nil {
-			err = ctx.Err()
+			done, err = min(done+n, all), ctx.Err()
 		}
 		if err != nil || n == 0 {
+			store.TellProgress(ctx, done, all)
 			return err
 		}
-		done = min(done+n, all)
 		s.reapSoon()
 	}
 	return nil
