@@ -131,6 +131,31 @@ type DestinationQueue struct {
 	Oldest                 time.Time
 }
 
+// A DestinationRow is a destination in the list of them.
+type DestinationRow struct {
+	Destination string // its key
+	// Health is what is known of it, or of the one that it follows. Its Destination is
+	// empty where nothing is known.
+	Health
+	Queue       DestinationQueue // at it as a recipient domain; all counts are zero if it is none
+	PausedSince time.Time        // zero: it isn't
+}
+
+// A DestinationPart is a part of all destinations.
+type DestinationPart struct {
+	ListPart[DestinationRow]
+	Failing, Paused int64 // of all, but for those that only lead to others
+}
+
+// A Leading says what is different for a destination because mail goes another way
+// than to its recipients' domain.
+type Leading struct {
+	Destination string // its key
+	Waits       int64  // what goes there from other domains
+	Follows     string // the destination that it is doing as well as; empty: it counts itself
+	Led         bool   // its own mail goes elsewhere, some at least
+}
+
 // A LaneQueue is how much of a lane waits to be sent, held mail aside.
 type LaneQueue struct {
 	Lane

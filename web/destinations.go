@@ -1,10 +1,8 @@
 package web
 
 import (
-	"cmp"
 	"fmt"
 	"net/url"
-	"slices"
 	"time"
 
 	"postroom/store/admin"
@@ -36,46 +34,24 @@ type destinationRow struct {
 func (p *pages) showDestinations(v *visit) error { return p.destinationsPage(v, "", nil) }
 
 func (p *pages) destinationsPage(v *visit, domain string, mistake error) error {
-	all, err := p.Admin.Destinations(v.r.Context())
+	list, query := v.listed("/destinations")
+	part, err := p.Admin.ListDestinations(v.r.Context(), query)
 	if err != nil {
 		return err
 	}
-	slices.SortStableFunc(all, firstToLookAt)
-	shown, list := part(v, all, func(d admin.Destination) string { return d.Destination + " " + d.State + " " + d.Host })
+	fillList(&list, part.ListPart)
 	page := destinationsPage{List: list, Domain: domain}
-	page.Summary, page.Tone = summaryOf(all)
-	for _, d := range shown {
+	page.Summary, page.Tone = summaryOf(part.Failing, part.Paused)
+	for _, d := range part.Rows {
 		page.Destinations = append(page.Destinations, destinationRowOf(d, v.r.URL.RequestURI(), p.Now()))
 	}
 	return v.showForm("destinations", "Destinations", &page, &page.Mistake, mistake)
 }
 
-// firstToLookAt orders destinations: what doesn't go on before what does, then by
-// how much waits.
-func firstToLookAt(a, b admin.Destination) int {
-	rank := func(d admin.Destination) int {
-		if d.State == "ok" {
-			return 1
-		}
-		return 0
-	}
-	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(waits(b), waits(a)), cmp.Compare(a.Destination, b.Destination))
-}
-
 func waits(d admin.Destination) int64 { return d.Waiting + d.Held + d.Sending }
 
-// summaryOf says in one sentence how it stands with all destinations. A relay that
-// can't be reached is one, however many domains' mail goes there.
-func summaryOf(all []admin.Destination) (text, tone string) {
-	var failing, paused int64
-	for _, d := range all {
-		switch {
-		case d.State == "failing" && len(d.Over) == 0:
-			failing++
-		case d.State == "paused":
-			paused++
-		}
-	}
+// summaryOf says in one sentence how it stands with all destinations.
+func summaryOf(failing, paused int64) (text, tone string) {
 	switch {
 	case failing > 0 && paused > 0:
 		return fmt.Sprintf(phrase.SomeFailAndPaused, phrase.Plural(failing, "destination", "destinations"), countIs(paused)), "warn"

@@ -115,7 +115,8 @@ func newLargeSite(b *testing.B) *site {
 }
 
 // largeServer are statements that fill a database. n counts up to a million, ?1 is
-// the time. A message comes every 38 seconds for 90 days; its id is its time.
+// the time. A message comes every 38.88 seconds for 90 days; its id is its time, and
+// divided by 40,768,634,880 counts by one from each to the next.
 var largeServer = []string{
 	`INSERT INTO domain (name, created) SELECT 'example.org', ?1 UNION ALL SELECT 'own' || i || '.example', ?1 FROM n WHERE i < 200`,
 	`INSERT INTO account (domain, local, name, quota, created, used_bytes, used_count)
@@ -152,9 +153,9 @@ var largeServer = []string{
 				CASE WHEN t.way < 5 THEN 'deleted' WHEN t.way = 8 THEN 'bounced' WHEN t.way = 9 THEN 'rejected' ELSE 'sent' END) ->> s.i,
 			t.recipients ->> 0,
 			CASE s.i
-			WHEN 0 THEN '{"client":"192.0.' || (2 + id / 1048576 % 3) || '.' || (id / 1048576 % 250) || '","helo":"mx' || (id / 1048576 % 300) || '.elsewhere.example","protocol":"ESMTPS","size":4000,"tls":"TLS 1.3 TLS_AES_128_GCM_SHA256","reply":"250 2.0.0 accepted","checks":[{"check":"spf","result":"pass","detail":"it names the address"}]}'
+			WHEN 0 THEN '{"client":"192.0.' || (2 + id / 40768634880 % 3) || '.' || (id / 40768634880 % 250) || '","helo":"mx' || (id / 40768634880 % 300) || '.elsewhere.example","protocol":"ESMTPS","size":4000,"tls":"TLS 1.3 TLS_AES_128_GCM_SHA256","reply":"250 2.0.0 accepted","checks":[{"check":"spf","result":"pass","detail":"it names the address"}]}'
 			WHEN 1 THEN ''
-			ELSE '{"client":"198.51.100.' || (id / 1048576 % 250) || '","account":"' || (t.recipients ->> 0) || '","host":"mx1.' || substr(t.recipients ->> 0, 8) || '","ip":"203.0.113.' || (id / 1048576 % 250) || '","reply":"250 2.0.0 Ok: queued as 4XkQ2"}' END
+			ELSE '{"client":"198.51.100.' || (id / 40768634880 % 250) || '","account":"' || (t.recipients ->> 0) || '","host":"mx1.' || substr(t.recipients ->> 0, 8) || '","ip":"203.0.113.' || (id / 40768634880 % 250) || '","reply":"250 2.0.0 Ok: queued as 4XkQ2"}' END
 		FROM (SELECT id, at, recipients, CAST(header_id AS INTEGER) % 10 AS way FROM trail) AS t, (SELECT i FROM n LIMIT 5) AS s`,
 	`DELETE FROM trail_new`,
 	`INSERT OR IGNORE INTO trail_key (key, trail)
@@ -163,18 +164,18 @@ var largeServer = []string{
 			UNION ALL SELECT 'a:' || (recipients ->> 0), id FROM trail
 			UNION ALL SELECT 'm:' || header_id, id FROM trail
 			UNION ALL SELECT 'o:' || kind, trail FROM event WHERE kind IN ('collected', 'deleted', 'deferred', 'bounced', 'sent', 'rejected')
-			UNION ALL SELECT printf('i:4c000%02x%02x', 2 + id / 1048576 % 3, id / 1048576 % 250), id FROM trail
-			UNION ALL SELECT 'h:example.elsewhere.mx' || (id / 1048576 % 300), id FROM trail
+			UNION ALL SELECT printf('i:4c000%02x%02x', 2 + id / 40768634880 % 3, id / 40768634880 % 250), id FROM trail
+			UNION ALL SELECT 'h:example.elsewhere.mx' || (id / 40768634880 % 300), id FROM trail
 			UNION ALL SELECT 'h:example.' || replace(substr(recipients ->> 0, 8), '.example', '') || '.mx1', id FROM trail)
 		ORDER BY key, id`,
 
 	// The queue: 4,000 messages of 25 recipients at 20,001 destinations; a tenth is held.
 	`INSERT INTO message (id, at, sender, header_id, eight_bit, utf8, ret, envid, account, size, first_chunk, chunks)
-		SELECT id, at, sender, header_id, 0, 0, 0, '', 1 + id / 1048576 % 10000, 4000, 0, 0
+		SELECT id, at, sender, header_id, 0, 0, 0, '', 1 + id / 40768634880 % 10000, 4000, 0, 0
 		FROM (SELECT * FROM trail WHERE refused = 0 ORDER BY id DESC LIMIT 4000)`,
 	`INSERT INTO queue (message, sender, recipient, domain, notify, orcpt, account, created, expires, due, attempts, last_reply, hold, origin, class)
-		SELECT message, sender, 'reader' || r || '@' || domain, domain, 0, '', account, at, at + 432000000000, ?1 + 600000000, 1, '451 4.7.1 Greylisted, please come again', message / 1048576 % 10 = 0, 'example.org', 1
-		FROM (SELECT m.id AS message, m.sender, m.account, m.at, r.i AS r, IIF(r.i < 20, 'd' || ((m.id / 1048576 * 20 + r.i) % 20000) || '.example', 'big.example') AS domain
+		SELECT message, sender, 'reader' || r || '@' || domain, domain, 0, '', account, at, at + 432000000000, ?1 + 600000000, 1, '451 4.7.1 Greylisted, please come again', message / 40768634880 % 10 = 0, 'example.org', 1
+		FROM (SELECT m.id AS message, m.sender, m.account, m.at, r.i AS r, IIF(r.i < 20, 'd' || ((m.id / 40768634880 * 20 + r.i) % 20000) || '.example', 'big.example') AS domain
 			FROM message AS m, (SELECT i FROM n LIMIT 25) AS r
 			ORDER BY m.id)`,
 	`DELETE FROM trail_new`,

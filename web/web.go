@@ -137,7 +137,7 @@ type Admin interface {
 	ChangeSource(context.Context, admin.ChangeSource) (admin.Source, error)
 	RemoveSource(context.Context, admin.RemoveSource) error
 
-	Destinations(context.Context) ([]admin.Destination, error)
+	ListDestinations(context.Context, store.ListQuery) (admin.DestinationPart, error)
 	PauseDestination(ctx context.Context, domain string) error
 	ResumeDestination(ctx context.Context, domain string) error
 

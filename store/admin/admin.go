@@ -105,8 +105,10 @@ type Store interface {
 
 	Health(ctx context.Context) ([]store.Health, error)
 	FailingHealth(ctx context.Context) ([]store.Health, error)
+	HealthOf(ctx context.Context, destination string) (store.Health, error)
+	ListDestinations(ctx context.Context, q store.ListQuery, ways []store.Leading) (store.DestinationPart, error)
 	QueuedByDomain(ctx context.Context) ([]store.DestinationQueue, error)
-	QueuedByLane(ctx context.Context) ([]store.LaneQueue, error)
+	QueuedByLane(ctx context.Context, domains ...string) ([]store.LaneQueue, error)
 	PauseDomain(ctx context.Context, domain string) error
 	ResumeDomain(ctx context.Context, domain string) error
 

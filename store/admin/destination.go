@@ -30,6 +30,8 @@ type Destination struct {
 	PausedSince time.Time `json:"paused_since,omitzero"`
 	Host        string    `json:"host"`       // the last one spoken to
 	LastReply   string    `json:"last_reply"` // the remote's words, else what went wrong
+
+	follows bool // it is doing as well as the worst of Over
 }
 
 // Destinations returns every destination that is known or waited for, by name.
@@ -61,6 +63,7 @@ func (a *Admin) Destinations(ctx context.Context) ([]Destination, error) {
 		all.at(h.Destination).judge(h)
 	}
 	all.lead(unpaused(lanes, ways.Paused), a.leading(ways))
+	all.follow()
 	for _, p := range ways.Paused {
 		all.pause(p)
 	}
@@ -139,10 +142,14 @@ func (all destinations) pause(p store.Pause) {
 	all.at(p.Domain)
 	for _, d := range all {
 		if d.Domain == p.Domain {
-			d.State, d.PausedSince = "paused", p.Since.UTC()
-			d.Held, d.Waiting = d.Held+d.Waiting, 0
+			d.pause(p.Since)
 		}
 	}
+}
+
+func (d *Destination) pause(since time.Time) {
+	d.State, d.PausedSince = "paused", since.UTC()
+	d.Held, d.Waiting = d.Held+d.Waiting, 0
 }
 
 func (all destinations) sorted() []Destination {

@@ -33,7 +33,13 @@ func (all destinations) lead(lanes []store.LaneQueue, leads func(store.Lane) str
 	}
 	for name, d := range all {
 		slices.Sort(d.Over)
-		if len(d.Over) > 0 && !direct[name] {
+		d.follows = len(d.Over) > 0 && !direct[name]
+	}
+}
+
+func (all destinations) follow() {
+	for _, d := range all {
+		if d.follows {
 			d.follow(all)
 		}
 	}

@@ -427,14 +427,12 @@ func (a *Admin) previewWay(ctx context.Context, lane store.Lane) (PreviewWay, er
 			way.PausedSince = p.Since.UTC()
 		}
 	}
-	health, err := a.Store.Health(ctx)
-	if err != nil {
-		return way, fmt.Errorf("read health of destinations: %w", err)
+	h, err := a.Store.HealthOf(ctx, way.Destination)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return way, fmt.Errorf("read health of destination: %w", err)
 	}
-	for _, h := range health {
-		if h.Destination == way.Destination && h.Failures > 0 {
-			way.Failing = &PreviewUnhealthy{Failures: h.Failures, LastSuccess: h.LastSuccess.UTC(), NextTry: h.NextTry.UTC(), Reply: h.Reply}
-		}
+	if h.Failures > 0 {
+		way.Failing = &PreviewUnhealthy{Failures: h.Failures, LastSuccess: h.LastSuccess.UTC(), NextTry: h.NextTry.UTC(), Reply: h.Reply}
 	}
 	return way, nil
 }

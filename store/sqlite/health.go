@@ -8,18 +8,22 @@ import (
 )
 
 // Health returns what is known of each destination, by their keys.
-func (s *Store) Health(context.Context) ([]store.Health, error) { return s.health(0) }
+func (s *Store) Health(context.Context) ([]store.Health, error) {
+	return s.healthWhere(`failures >= ?`, 0)
+}
 
 // FailingHealth returns what is known of the destinations at which nobody could be
 // reached the last time, by their keys.
-func (s *Store) FailingHealth(context.Context) ([]store.Health, error) { return s.health(1) }
+func (s *Store) FailingHealth(context.Context) ([]store.Health, error) {
+	return s.healthWhere(`failures >= ?`, 1)
+}
 
-func (s *Store) health(failures int) ([]store.Health, error) {
+func (s *Store) healthWhere(condition string, arg any) ([]store.Health, error) {
 	rows, err := s.query(`
 		SELECT key, host, failures, last_success, last_failure, next_try, reply
 		FROM destination
-		WHERE failures >= ?
-		ORDER BY key`, failures)
+		WHERE `+condition+`
+		ORDER BY key`, arg)
 	if err != nil {
 		return nil, fmt.Errorf("list destinations: %w", err)
 	}
@@ -29,6 +33,19 @@ func (s *Store) health(failures int) ([]store.Health, error) {
 		h.LastSuccess, h.LastFailure, h.NextTry = fromMicros(success), fromMicros(failure), fromMicros(next)
 		return err
 	})
+}
+
+// HealthOf returns what is known of one destination, by its key. It fails with
+// store.ErrNotFound if that is nothing.
+func (s *Store) HealthOf(_ context.Context, destination string) (store.Health, error) {
+	list, err := s.healthWhere(`key = ?`, destination)
+	if err == nil && len(list) == 0 {
+		err = store.ErrNotFound
+	}
+	if err != nil {
+		return store.Health{}, fmt.Errorf("find destination: %w", err)
+	}
+	return list[0], nil
 }
 
 // keepHealth replaces what is known of a destination.

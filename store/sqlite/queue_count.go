@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"postroom/store"
@@ -28,28 +29,8 @@ func (s *Store) CountQueue(ctx context.Context, f store.QueueFilter) (n int64, e
 func (s *Store) QueuedByDomain(context.Context) ([]store.DestinationQueue, error) {
 	rows, err := s.query(`
 		SELECT d.domain, d.waiting, d.held, queue.created
-		FROM (
-			SELECT domain, SUM(waiting) AS waiting, SUM(held) AS held, MIN(first) AS first
-			FROM (
-				SELECT domain, COUNT(*) AS waiting, 0 AS held, MIN(id) AS first
-				FROM queue INDEXED BY queue_lane
-				WHERE hold = 0
-				GROUP BY domain
-				UNION ALL
-				SELECT domain, -COUNT(*), 0, NULL
-				FROM queue INDEXED BY queue_report
-				WHERE report <> 0
-				GROUP BY domain
-				UNION ALL
-				SELECT domain, 0, COUNT(*), MIN(id)
-				FROM queue INDEXED BY queue_held
-				WHERE hold <> 0
-				GROUP BY domain
-			)
-			GROUP BY domain
-		) AS d
+		FROM (` + queuedByDomain + `) AS d
 		JOIN queue ON queue.id = d.first
-		WHERE d.waiting + d.held > 0
 		ORDER BY d.domain`)
 	if err != nil {
 		return nil, fmt.Errorf("count queue by domain: %w", err)
@@ -66,15 +47,48 @@ func (s *Store) QueuedByDomain(context.Context) ([]store.DestinationQueue, error
 	return list, s.countClaims(list)
 }
 
+// queuedByDomain counts what waits for each recipient domain, and says which of it
+// came first.
+const queuedByDomain = `
+	SELECT domain, SUM(waiting) AS waiting, SUM(held) AS held, MIN(first) AS first
+	FROM (` + queuedParts + `)
+	GROUP BY domain
+	HAVING SUM(waiting) + SUM(held) > 0`
+
+// queuedParts are what queuedByDomain adds up.
+const queuedParts = `
+	SELECT domain, COUNT(*) AS waiting, 0 AS held, MIN(id) AS first
+	FROM queue INDEXED BY queue_lane
+	WHERE hold = 0
+	GROUP BY domain
+	UNION ALL
+	SELECT domain, -COUNT(*), 0, NULL
+	FROM queue INDEXED BY queue_report
+	WHERE report <> 0
+	GROUP BY domain
+	UNION ALL
+	SELECT domain, 0, COUNT(*), MIN(id)
+	FROM queue INDEXED BY queue_held
+	WHERE hold <> 0
+	GROUP BY domain`
+
 // QueuedByLane returns how much of each lane waits to be sent, in no particular
-// order. What needs no server is not among it; paused domains are. It reads an
-// index alone.
-func (s *Store) QueuedByLane(context.Context) ([]store.LaneQueue, error) {
+// order: of all recipient domains, or of some. What needs no server is not among it;
+// paused domains are. It reads an index alone.
+func (s *Store) QueuedByLane(_ context.Context, domains ...string) ([]store.LaneQueue, error) {
+	where, args := `hold = 0 AND class <> ?`, []any{store.Paperwork}
+	if len(domains) > 0 {
+		names, err := json.Marshal(domains)
+		if err != nil {
+			return nil, fmt.Errorf("count queue by lane: %w", err)
+		}
+		where, args = where+` AND domain IN (SELECT value FROM json_each(?))`, append(args, string(names))
+	}
 	rows, err := s.query(`
 		SELECT `+laneColumns+`, COUNT(*)
 		FROM queue INDEXED BY queue_lane
-		WHERE hold = 0 AND class <> ?
-		GROUP BY `+laneColumns, store.Paperwork)
+		WHERE `+where+`
+		GROUP BY `+laneColumns, args...)
 	if err != nil {
 		return nil, fmt.Errorf("count queue by lane: %w", err)
 	}

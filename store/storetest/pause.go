@@ -112,6 +112,59 @@ func keepsHealth(t *testing.T, f *fixture) {
 	}
 }
 
+func listsDestinations(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	f.accept(outbound(f.message("x"), "1@few.example", "1@many.example", "2@many.example", "1@led.example", "1@paused.example"))
+	f.must(f.PauseDomain(ctx, "paused.example"))
+	relay := store.Health{Destination: "relay out.example:25", Host: "out", Failures: 2, LastFailure: f.now, NextTry: f.now.Add(time.Hour), Reply: "no route to host"}
+	f.must(f.Settle(ctx, store.Settlement{Health: []store.Health{relay, {Destination: "well.example", Host: "mx.well.example", LastSuccess: f.now}}}))
+	leading := []store.Leading{
+		{Destination: "led.example", Follows: relay.Destination, Led: true},
+		{Destination: relay.Destination, Waits: 5},
+	}
+	key := func(d store.DestinationRow) string { return d.Destination }
+	for _, test := range []struct {
+		it               string
+		q                store.ListQuery
+		ways             []store.Leading
+		offset, matching int64
+		want             []string
+	}{
+		{
+			"it lists what doesn't go on first, then what waits",
+			store.ListQuery{},
+			nil, 0, 6,
+			[]string{"paused.example", relay.Destination, "many.example", "few.example", "led.example", "well.example"},
+		},
+		{
+			"it takes in what is said of other ways",
+			store.ListQuery{Limit: 4},
+			leading, 0, 6,
+			[]string{relay.Destination, "led.example", "paused.example", "many.example"},
+		},
+		{"it gives the last part for one behind the end", store.ListQuery{Limit: 4, Offset: 40}, leading, 4, 6, []string{"few.example", "well.example"}},
+		{"it looks for the host of the one that is followed", store.ListQuery{Text: "OUT"}, leading, 0, 2, []string{relay.Destination, "led.example"}},
+		{"it looks for the state", store.ListQuery{Text: "paused"}, nil, 0, 1, []string{"paused.example"}},
+		{"it finds nothing", store.ListQuery{Text: "%", Limit: 2}, nil, 0, 0, nil},
+	} {
+		part, err := f.ListDestinations(ctx, test.q, test.ways)
+		shows(t, test.it, part.ListPart, err, key, test.offset, test.matching, test.want...)
+		if part.All != 6 || part.Failing != 1 || part.Paused != 1 {
+			t.Errorf("%s: of %d it counts %d failing and %d paused, want 6, 1 and 1", test.it, part.All, part.Failing, part.Paused)
+		}
+	}
+	part, err := f.ListDestinations(ctx, store.ListQuery{Text: "led.example"}, leading)
+	if f.must(err); len(part.Rows) != 1 || !sameHealth(part.Rows[0].Health, relay) || part.Rows[0].Queue.Waiting != 1 || !part.Rows[0].Queue.Oldest.Equal(f.now) {
+		t.Errorf("a led domain is %+v, want it to do as its relay", part.Rows)
+	}
+	if h, err := f.HealthOf(ctx, relay.Destination); err != nil || !sameHealth(h, relay) {
+		t.Errorf("the relay is %+v, %v; want %+v", h, err, relay)
+	}
+	if h, err := f.HealthOf(ctx, "few.example"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("an unknown destination is %+v, %v; want %v", h, err, store.ErrNotFound)
+	}
+}
+
 func sameHealth(a, b store.Health) bool {
 	same := a.LastSuccess.Equal(b.LastSuccess) && a.LastFailure.Equal(b.LastFailure) && a.NextTry.Equal(b.NextTry)
 	a.LastSuccess, a.LastFailure, a.NextTry = b.LastSuccess, b.LastFailure, b.NextTry
@@ -258,6 +311,9 @@ func countsByDomain(t *testing.T, f *fixture) {
 		{Lane: lane("example.com", store.Fresh), Waiting: 2, Sending: 1},
 	}; !slices.Equal(lanes, want) {
 		t.Errorf("counts by lane are %+v, want %+v", lanes, want)
+	}
+	if some, err := f.QueuedByLane(t.Context(), "b.example", "nowhere.example"); err != nil || !slices.Equal(some, lanes[:1]) {
+		t.Errorf("counts by lane of one domain are %+v, %v; want %+v", some, err, lanes[:1])
 	}
 	b := store.DestinationQueue{Domain: "b.example", Waiting: 1, Held: 2}
 	check(b, store.DestinationQueue{Domain: "example.com", Waiting: 2, Sending: 1})

@@ -51,11 +51,13 @@ type Store interface {
 	CancelQueue(ctx context.Context, f store.QueueFilter) (int64, error)
 	CountQueue(ctx context.Context, f store.QueueFilter) (int64, error)
 	QueuedByDomain(ctx context.Context) ([]store.DestinationQueue, error)
-	QueuedByLane(ctx context.Context) ([]store.LaneQueue, error)
+	QueuedByLane(ctx context.Context, domains ...string) ([]store.LaneQueue, error)
 	PauseDomain(ctx context.Context, domain string) error
 	ResumeDomain(ctx context.Context, domain string) error
 	Health(ctx context.Context) ([]store.Health, error)
 	FailingHealth(ctx context.Context) ([]store.Health, error)
+	HealthOf(ctx context.Context, destination string) (store.Health, error)
+	ListDestinations(ctx context.Context, q store.ListQuery, ways []store.Leading) (store.DestinationPart, error)
 	Counts(ctx context.Context) (store.Counts, error)
 	Condition(ctx context.Context, q store.ConditionQuery) (store.Condition, error)
 	Traffic(ctx context.Context, bounds []time.Time) ([]store.Traffic, error)
@@ -102,6 +104,7 @@ func Run(t *testing.T, b Backend) {
 		{"it keeps what a report needs", keepsForReports},
 		{"it owes a report without anything to send", owesReports},
 		{"it keeps the health of destinations", keepsHealth},
+		{"it lists destinations", listsDestinations},
 		{"it pauses a domain", pausesDomain},
 		{"it lists the queue in pages", listsQueue},
 		{"it counts the queue by domain", countsByDomain},

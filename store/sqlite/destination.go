@@ -1,0 +1,138 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+
+	"postroom/store"
+)
+
+// ListDestinations returns a part of all destinations that are known, waited for or
+// paused: first those at which mail doesn't go on, then those that most waits for,
+// then by their keys. The text is looked for in the key, the state ("ok", "failing",
+// "paused") and the host. What Leadings say counts as if it were kept.
+func (s *Store) ListDestinations(_ context.Context, q store.ListQuery, ways []store.Leading) (store.DestinationPart, error) {
+	if ways == nil {
+		ways = []store.Leading{}
+	}
+	leadings, err := json.Marshal(ways)
+	if err != nil {
+		return store.DestinationPart{}, fmt.Errorf("list destinations: %w", err)
+	}
+	part, err := s.destinations(q, string(leadings))
+	if at := q.At(part.Matching); err == nil && at != q.Offset {
+		q.Offset = at
+		part, err = s.destinations(q, string(leadings))
+	}
+	if err == nil {
+		err = s.countClaimsOf(part.Rows)
+	}
+	if err != nil {
+		return store.DestinationPart{}, fmt.Errorf("list destinations: %w", err)
+	}
+	return part, nil
+}
+
+// destinations reads the part where it is asked for, even if it is behind the end.
+func (s *Store) destinations(q store.ListQuery, leadings string) (store.DestinationPart, error) {
+	part := store.DestinationPart{ListPart: store.ListPart[store.DestinationRow]{Offset: q.Offset}}
+	limit, text := int64(-1), ""
+	if q.Limit > 0 {
+		limit = q.Limit
+	}
+	if q.Text != "" {
+		text = "%" + likely.Replace(q.Text) + "%"
+	}
+	rows, err := s.query(listDestinations, leadings, text, limit, q.Offset)
+	if err != nil {
+		return part, err
+	}
+	part.Rows, err = collect(rows, func(d *store.DestinationRow) error { return scanDestination(rows, &part, d) })
+	if len(part.Rows) == 1 && part.Rows[0].Destination == "" {
+		part.Rows = nil // all of it is the counts
+	}
+	return part, err
+}
+
+// listDestinations counts the queue once for the counts and for the part, because
+// that takes longest. The recipient domain in a key is its first word; a relay has
+// none.
+const listDestinations = `
+	WITH
+	leading AS MATERIALIZED (
+		SELECT value ->> 'Destination' AS key, value ->> 'Waits' AS waits, value ->> 'Follows' AS follows, value ->> 'Led' AS led
+		FROM json_each(?1)
+	),
+	counted AS (
+		SELECT key, SUM(waiting) AS waiting, SUM(held) AS held, MIN(first) AS first, MAX(failures) AS failures, MAX(host) AS host
+		FROM (
+			SELECT domain AS key, waiting, held, first, NULL AS failures, NULL AS host FROM (` + queuedParts + `)
+			UNION ALL SELECT key, 0, 0, NULL, failures, host FROM destination
+			UNION ALL SELECT domain, 0, 0, NULL, 0, NULL FROM pause
+			UNION ALL SELECT key, 0, 0, NULL, 0, NULL FROM leading
+		)
+		GROUP BY key
+		HAVING SUM(waiting) + SUM(held) > 0 OR MAX(failures) IS NOT NULL
+	),
+	judged AS (
+		SELECT c.key, c.waiting, c.held, c.first, COALESCE(l.led, 0) AS led,
+			c.waiting + c.held + COALESCE(l.waits, 0) AS waits,
+			COALESCE(NULLIF(l.follows, ''), c.key) AS judge,
+			IIF(l.follows <> '', (SELECT host FROM destination WHERE key = l.follows), c.host) AS host,
+			CASE
+			WHEN c.key NOT LIKE 'relay _%' AND substr(c.key, 1, instr(c.key || ' ', ' ') - 1) IN (SELECT domain FROM pause) THEN 'paused'
+			WHEN IIF(l.follows <> '', (SELECT failures FROM destination WHERE key = l.follows), c.failures) > 0 THEN 'failing'
+			ELSE 'ok' END AS state
+		FROM counted AS c
+		LEFT JOIN leading AS l ON l.key = c.key
+	),
+	listed AS MATERIALIZED (
+		SELECT *, IIF(?2 = '', 1,
+			key || ' ' || state || ' ' || COALESCE(host, '') LIKE ?2 ESCAPE '!') AS asked
+		FROM judged
+	)
+	SELECT n.total, n.matching, n.failing, n.paused,
+		COALESCE(d.key, ''), COALESCE(p.since, 0), COALESCE(d.waiting, 0), COALESCE(d.held, 0), COALESCE(q.created, 0),
+		COALESCE(h.key, ''), COALESCE(h.host, ''), COALESCE(h.failures, 0),
+		COALESCE(h.last_success, 0), COALESCE(h.last_failure, 0), COALESCE(h.next_try, 0), COALESCE(h.reply, '')
+	FROM (
+		SELECT COUNT(*) AS total, COUNT(CASE WHEN asked THEN 1 END) AS matching,
+			COUNT(CASE WHEN state = 'failing' AND NOT led THEN 1 END) AS failing, COUNT(CASE WHEN state = 'paused' THEN 1 END) AS paused
+		FROM listed
+	) AS n
+	LEFT JOIN (
+		SELECT *
+		FROM listed
+		WHERE asked
+		ORDER BY state = 'ok', waits DESC, key
+		LIMIT ?3 OFFSET ?4
+	) AS d
+	LEFT JOIN destination AS h ON h.key = d.judge
+	LEFT JOIN queue AS q ON q.id = d.first
+	LEFT JOIN pause AS p ON d.state = 'paused' AND p.domain = substr(d.key, 1, instr(d.key || ' ', ' ') - 1)
+	ORDER BY d.state = 'ok', d.waits DESC, d.key`
+
+func scanDestination(rows *sql.Rows, part *store.DestinationPart, d *store.DestinationRow) error {
+	var since, oldest, success, failure, next int64
+	err := rows.Scan(&part.All, &part.Matching, &part.Failing, &part.Paused,
+		&d.Destination, &since, &d.Queue.Waiting, &d.Queue.Held, &oldest,
+		&d.Health.Destination, &d.Host, &d.Failures, &success, &failure, &next, &d.Reply)
+	d.Queue.Domain, d.Queue.Oldest, d.PausedSince = d.Destination, fromMicros(oldest), fromMicros(since)
+	d.LastSuccess, d.LastFailure, d.NextTry = fromMicros(success), fromMicros(failure), fromMicros(next)
+	return err
+}
+
+// countClaimsOf is countClaims for rows of the list.
+func (s *Store) countClaimsOf(rows []store.DestinationRow) error {
+	queues := make([]store.DestinationQueue, len(rows))
+	for i, d := range rows {
+		queues[i] = d.Queue
+	}
+	err := s.countClaims(queues)
+	for i, q := range queues {
+		rows[i].Queue = q
+	}
+	return err
+}
