@@ -125,11 +125,11 @@ func (p *pages) changeAccount(v *visit) error {
 	case err != nil:
 		return err
 	}
-	return v.done(accountURL(changed.Address), changed.Address+" was changed.")
+	return v.done(accountURL(changed.Address), phrase.AccountChanged(changed.Address))
 }
 
 // errOwn keeps administrators from locking themselves out.
-var errOwn = &admin.Error{Kind: admin.Conflict, Text: "You are signed in with this account, so you can’t disable or remove it. Another administrator can."}
+var errOwn = &admin.Error{Kind: admin.Conflict, Text: phrase.OwnAccountStays}
 
 func (p *pages) disableAccount(v *visit) error {
 	if err := v.form(); err != nil {
@@ -142,7 +142,7 @@ func (p *pages) disableAccount(v *visit) error {
 	if err := p.Admin.DisableAccount(v.r.Context(), address, v.field("refuse") != ""); err != nil {
 		return err
 	}
-	return v.done(accountURL(address), address+" is disabled: it can’t log in or send, and its mail in the queue is held.")
+	return v.done(accountURL(address), phrase.AccountDisabled(address))
 }
 
 func (p *pages) enableAccount(v *visit) error {
@@ -150,7 +150,7 @@ func (p *pages) enableAccount(v *visit) error {
 	if err := p.Admin.EnableAccount(v.r.Context(), address); err != nil {
 		return err
 	}
-	return v.done(accountURL(address), address+" is enabled again.")
+	return v.done(accountURL(address), phrase.AccountEnabled(address))
 }
 
 func (p *pages) setPassword(v *visit) error {
@@ -170,11 +170,11 @@ func (p *pages) setPassword(v *visit) error {
 		return err
 	}
 	if !generated {
-		return v.done(accountURL(address), "The new password is set.")
+		return v.done(accountURL(address), phrase.PasswordSetAsTyped)
 	}
 	return p.accountPage(v, address, accountNews{Secret: &secret{
-		Title: "The new password is set", Password: password,
-		Text: fmt.Sprintf("%s logs in with it from now on; the old one doesn’t work any more.", address),
+		Title: phrase.PasswordSet, Password: password,
+		Text: phrase.PasswordUse(address),
 	}})
 }
 
@@ -204,8 +204,8 @@ func (p *pages) addAppPassword(v *visit) error {
 		return err
 	}
 	return p.accountPage(v, address, accountNews{Secret: &secret{
-		Title: "The app password is ready", Password: shown,
-		Text: fmt.Sprintf("Enter it in %s as the password of %s.", name, address),
+		Title: phrase.AppPasswordReady, Password: shown,
+		Text: phrase.AppPasswordUse(name, address),
 	}})
 }
 
@@ -221,7 +221,7 @@ func (p *pages) removeAppPassword(v *visit) error {
 	case err != nil:
 		return err
 	}
-	return v.done(accountURL(address), fmt.Sprintf("The app password “%s” doesn’t work any more.", name))
+	return v.done(accountURL(address), phrase.AppPasswordGone(name))
 }
 
 func (p *pages) confirmAccount(v *visit) error { return p.accountConfirmation(v, nil) }
@@ -255,7 +255,7 @@ func accountLoss(lost []admin.RemovedAccount) confirmPage {
 		page.Lost = append(page.Lost, fmt.Sprintf(phrase.ForwardersLeft, strings.Join(first(left, 20), ", ")))
 	}
 	if len(a.Aliases) > 0 {
-		page.Lost = append(page.Lost, "These aliases lead to it and will lead nowhere; change or remove them too:")
+		page.Lost = append(page.Lost, phrase.AliasesLeadNowhere)
 		page.Items = first(a.Aliases, pageSize)
 	}
 	return page

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -138,7 +137,7 @@ func (p *pages) addAccount(v *visit) error {
 	case generated:
 		return p.accountPage(v, added.Address, accountNews{Secret: &secret{
 			Title: phrase.AccountReady, Password: password,
-			Text: fmt.Sprintf(phrase.AccountReadyText, added.Address),
+			Text: phrase.AccountReadyText(added.Address),
 		}})
 	}
 	return v.done(accountURL(added.Address), phrase.AccountReadyNoPassword)

@@ -1,10 +1,10 @@
 package web
 
 import (
-	"fmt"
 	"strings"
 
 	"postroom/store/admin"
+	"postroom/web/phrase"
 )
 
 type aliasChangePage struct {
@@ -54,5 +54,5 @@ func (p *pages) changeAlias(v *visit) error {
 	case err != nil:
 		return err
 	}
-	return v.done("/aliases", fmt.Sprintf("Mail for %s goes to %s from now on.", changed.Source, strings.Join(changed.Targets, ", ")))
+	return v.done("/aliases", phrase.AliasLeads(changed.Source, changed.Targets))
 }

@@ -74,7 +74,7 @@ func (p *pages) addAlias(v *visit) error {
 	case err != nil:
 		return err
 	}
-	return v.done("/aliases", fmt.Sprintf(phrase.AliasAdded, added.Source, strings.Join(added.Targets, ", ")))
+	return v.done("/aliases", phrase.AliasLeads(added.Source, added.Targets))
 }
 
 // addressesIn takes apart what was typed: an address a line, or with commas or
@@ -110,5 +110,5 @@ func (p *pages) removeAlias(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.done("/aliases", "The alias "+removed.Source+" was removed.")
+	return v.done("/aliases", phrase.AliasRemoved(removed.Source))
 }

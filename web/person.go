@@ -201,7 +201,7 @@ func (p *pages) addSender(v *visit) error {
 	case err != nil:
 		return err
 	}
-	return v.done(accountURL(address)+"#senders", address+" may send as "+added.Sender+" from now on.")
+	return v.done(accountURL(address)+"#senders", phrase.MaySendAs(address, added.Sender))
 }
 
 func (p *pages) removeSender(v *visit) error {
@@ -216,7 +216,7 @@ func (p *pages) removeSender(v *visit) error {
 	case err != nil:
 		return err
 	}
-	return v.done(accountURL(address)+"#senders", address+" may not send as "+sender+" any more.")
+	return v.done(accountURL(address)+"#senders", phrase.MayNotSendAs(address, sender))
 }
 
 // accountWithForms shows an account's page with a form that couldn't be carried

@@ -1,12 +1,12 @@
 package web
 
 import (
-	"fmt"
 	"net/url"
 	"strings"
 
 	"postroom/store/admin"
 	"postroom/store/zone"
+	"postroom/web/phrase"
 )
 
 // A programsPage says how to set up a mail program for an account.
@@ -89,7 +89,7 @@ func (p *pages) accountPrograms(v *visit, made *secret, mistake error) error {
 		return err
 	}
 	page := programsPage{
-		Back: link{Text: account.Address, URL: accountURL(account.Address)}, Title: "Mail programs of " + account.Address,
+		Back: link{Text: account.Address, URL: accountURL(account.Address)}, Title: phrase.ProgramsTitle(account.Address),
 		Action: programsURL(account.Address), TestURL: setupTestURL(account.Address),
 	}
 	return p.programsPage(v, account, page, made, mistake)
@@ -141,8 +141,8 @@ func (p *pages) makeAppPassword(v *visit, address string) (*secret, error) {
 		return nil, err
 	}
 	return &secret{
-		Title: "The app password is ready", Password: shown,
-		Text: fmt.Sprintf("Enter it in %s as the password of %s, to collect and to send.", name, address),
+		Title: phrase.AppPasswordReady, Password: shown,
+		Text: phrase.AppPasswordUseBoth(name, address),
 	}, nil
 }
 

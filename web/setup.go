@@ -7,6 +7,7 @@ import (
 	"postroom/store"
 	"postroom/store/admin"
 	"postroom/store/auth"
+	"postroom/web/phrase"
 )
 
 // The guide leads from a server that has no administrator to the first mail. How far
@@ -106,15 +107,10 @@ func (p *pages) goOn(v *visit, notice string) error {
 	}
 	next := progress.Next()
 	if next == "" && notice == "" {
-		notice = "This server is set up."
+		notice = phrase.SetupIsOver
 	}
 	return v.done(setupURL(next), notice)
 }
-
-const (
-	textWrongSetupCode = "That is not the code. It stands where the server was started, behind its link, and changes with each start."
-	textNotAlike       = "The two passwords are not the same. Type them once more."
-)
 
 // becomeAdmin makes the first administrator of who has the code, and signs in.
 func (p *pages) becomeAdmin(v *visit) error {
@@ -124,7 +120,7 @@ func (p *pages) becomeAdmin(v *visit) error {
 	page := setupPage{guide: guideBegin(), Hostname: p.Hostname, Code: v.field("code"), Address: v.field("address")}
 	account, err := p.firstAdmin(v, page)
 	var code int
-	switch page.Mistake, code = refusedLogin(err, textWrongSetupCode); {
+	switch page.Mistake, code = refusedLogin(err, phrase.WrongSetupCode); {
 	case page.Mistake != "":
 		page.Code = ""
 		return v.showAs(code, "setup", "Set up", page)
@@ -138,7 +134,7 @@ func (p *pages) becomeAdmin(v *visit) error {
 	if err := v.begin(account); err != nil {
 		return err
 	}
-	return v.done("/setup/domain", account.Address.String()+" is the administrator of this server, and you are signed in.")
+	return v.done("/setup/domain", phrase.FirstAdmin(account.Address.String()))
 }
 
 func (p *pages) firstAdmin(v *visit, page setupPage) (store.Account, error) {
@@ -147,7 +143,7 @@ func (p *pages) firstAdmin(v *visit, page setupPage) (store.Account, error) {
 		if err := p.Admin.CheckSetupCode(ctx, page.Code, v.client()); err != nil {
 			return store.Account{}, err
 		}
-		return store.Account{}, &admin.Error{Kind: admin.Invalid, Text: textNotAlike}
+		return store.Account{}, &admin.Error{Kind: admin.Invalid, Text: phrase.SetupNotTheSame}
 	}
 	added, err := p.Admin.BecomeAdmin(ctx, admin.FirstAdmin{Code: page.Code, Address: page.Address, Password: password, Client: v.client()})
 	if err != nil {
@@ -217,7 +213,7 @@ func (p *pages) setupDomainPage(v *visit, name string, mistake error) error {
 	if page.Domains, page.More, err = p.someDomains(v); err != nil {
 		return err
 	}
-	return v.showForm("setup_domain", "Set up: the domain", &page, &page.Mistake, mistake)
+	return v.showForm("setup_domain", phrase.SetupDomainTitle, &page, &page.Mistake, mistake)
 }
 
 func (p *pages) addSetupDomain(v *visit) error {
@@ -232,7 +228,7 @@ func (p *pages) addSetupDomain(v *visit) error {
 	case err != nil:
 		return err
 	}
-	return v.done(setupURL(store.SetupDomain), added.Name+" is served from now on.")
+	return v.done(setupURL(store.SetupDomain), phrase.DomainServed(added.Name))
 }
 
 // A setupDNSPage shows what the DNS must say about one domain, and what it says.
@@ -257,7 +253,7 @@ func (p *pages) showSetupDNS(v *visit) error {
 		return err
 	}
 	if len(domains) == 0 {
-		return v.leave(setupURL(store.SetupDomain), "Add a domain first: without one there is nothing for the DNS to say.", "bad")
+		return v.leave(setupURL(store.SetupDomain), phrase.SetupNeedsDomain, "bad")
 	}
 	domain := v.r.URL.Query().Get("domain")
 	if domain == "" {
@@ -276,7 +272,7 @@ func (p *pages) showSetupDNS(v *visit) error {
 			page.Others = append(page.Others, link{Text: other, URL: setupDNSURL(other)})
 		}
 	}
-	return v.show("setup_dns", "Set up: DNS of "+domain, page)
+	return v.show("setup_dns", phrase.SetupDNSTitle(domain), page)
 }
 
 // likelyDomain is the one that the administrator's own address is in, if it is ours.
@@ -323,7 +319,7 @@ func (p *pages) setupAccountPage(v *visit, form accountForm, mistake error) erro
 	if page.Accounts, err = p.someAccounts(v); err != nil {
 		return err
 	}
-	return v.showForm("setup_account", "Set up: the first account", &page, &page.Mistake, mistake)
+	return v.showForm("setup_account", phrase.SetupAccountTitle, &page, &page.Mistake, mistake)
 }
 
 // someAccounts returns who can use a mail program already: who is signed in, and then
@@ -356,7 +352,7 @@ func (p *pages) setupPrograms(v *visit, address string, made *secret) error {
 	if err != nil {
 		return err
 	}
-	return v.show("setup_account", "Set up: the mail program", setupAccountPage{
+	return v.show("setup_account", phrase.SetupProgramsTitle, setupAccountPage{
 		guide: g, Programs: &settings, Secret: made, TestURL: setupTestURL(account.Address),
 	})
 }
@@ -382,11 +378,11 @@ func (p *pages) addSetupAccount(v *visit) error {
 		return err
 	}
 	if !generated {
-		return v.done(setupAccountURL(added.Address), "The account is ready: mail for it arrives from now on.")
+		return v.done(setupAccountURL(added.Address), phrase.AccountReadyNoPassword)
 	}
 	return p.setupPrograms(v, added.Address, &secret{
-		Title: "The account is ready", Password: password,
-		Text: added.Address + " can log in with this password, and mail for it arrives from now on.",
+		Title: phrase.AccountReady, Password: password,
+		Text: phrase.AccountReadyText(added.Address),
 	})
 }
 

@@ -76,7 +76,7 @@ func (p *pages) trialPage(v *visit, address string, mistake error) error {
 	if page.Address == "" {
 		page.Address = v.user.Address.String()
 	}
-	return v.showForm("setup_test", "Set up: a test mail", &page, &page.Mistake, mistake)
+	return v.showForm("setup_test", phrase.SetupTestTitle, &page, &page.Mistake, mistake)
 }
 
 func (p *pages) trial(v *visit, last admin.Trial) (*trial, error) {
@@ -87,13 +87,13 @@ func (p *pages) trial(v *visit, last admin.Trial) (*trial, error) {
 	}
 	switch {
 	case last.Running():
-		t.Text, t.Tone = "The test mail is under way.", "info"
+		t.Text, t.Tone = phrase.TrialRuns, "info"
 	case last.OK():
-		t.Text, t.Tone, t.Percent = "It works: the test mail was sent, collected and deleted again.", "good", 100
+		t.Text, t.Tone, t.Percent = phrase.TrialWorked, "good", 100
 	case last.Stopped:
-		t.Text, t.Tone = "The test mail was stopped.", "quiet"
+		t.Text, t.Tone = phrase.TrialStopped, "quiet"
 	default:
-		t.Text, t.Tone = "The test mail didn’t go the whole way.", "bad"
+		t.Text, t.Tone = phrase.TrialFailed, "bad"
 	}
 	if last.Message == "" {
 		return t, nil

@@ -47,3 +47,13 @@ const ForwardLost = "Mail for it isn’t sent on any more to %s."
 // ForwardersLeft is what the removal of accounts means for those that send mail on
 // to them.
 const ForwardersLeft = "These accounts send mail on to what is removed; it stays with them then: %s."
+
+// MaySendAs says that an account may send in the name of another address.
+func MaySendAs(address, sender string) string {
+	return address + " may send as " + sender + " from now on."
+}
+
+// MayNotSendAs says that it may do so no longer.
+func MayNotSendAs(address, sender string) string {
+	return address + " may not send as " + sender + " any more."
+}

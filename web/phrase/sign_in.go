@@ -40,6 +40,14 @@ func AppPasswordUse(program, address string) string {
 	return fmt.Sprintf("Enter it in %s as the password of %s.", program, address)
 }
 
+// AppPasswordUseBoth says it where a mail program is set up.
+func AppPasswordUseBoth(program, address string) string {
+	return fmt.Sprintf("Enter it in %s as the password of %s, to collect and to send.", program, address)
+}
+
+// ProgramsTitle is the title of the page about an account's mail programs.
+func ProgramsTitle(address string) string { return "Mail programs of " + address }
+
 // AppPasswordGone says that one was removed.
 func AppPasswordGone(program string) string {
 	return fmt.Sprintf("The app password “%s” doesn’t work any more.", program)

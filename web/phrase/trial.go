@@ -40,3 +40,11 @@ func Encrypted(version, distrust string) string {
 	}
 	return version + ". Mail programs will ask whether to trust the certificate: " + distrust + "."
 }
+
+// How a test mail stands.
+const (
+	TrialRuns    = "The test mail is under way."
+	TrialWorked  = "It works: the test mail was sent, collected and deleted again."
+	TrialStopped = "The test mail was stopped."
+	TrialFailed  = "The test mail didn’t go the whole way."
+)
