@@ -111,7 +111,7 @@ var sections = []navigation{
 // everybody has.
 var ownSections = []navigation{
 	{"Your account", []link{
-		{"Overview", "/me", "me"},
+		{"Your own page", "/me", "me"},
 		{"Mail programs", "/me/programs", "me/programs"},
 		{"Forwarding", "/me/forwarding", "me/forwarding"},
 		{"Vacation notice", "/me/vacation", "me/vacation"},
