@@ -183,10 +183,10 @@ func undoLoss(plan admin.UndoPlan) confirmPage {
 	url := entryURL(plan.Entry.ID)
 	undo := phrase.Undo{Change: changeOf(plan.Entry), Now: plan.Now, Then: plan.Then, Recipients: plan.Recipients}
 	page := confirmPage{
-		Title: "Undo this change?", Back: url, BackText: "Entry " + strconv.FormatInt(int64(plan.Entry.ID), 10),
+		Title: phrase.UndoTitle, Back: url, BackText: "Entry " + strconv.FormatInt(int64(plan.Entry.ID), 10),
 		Lost:   []string{changeOf(plan.Entry).Sentence() + ".", undo.Does()},
 		Items:  undo.Items(),
-		Action: url + "/undo", Button: "Undo it", Keep: "Leave it as it is", Mild: plan.Lost == "",
+		Action: url + "/undo", Button: "Undo it", Keep: phrase.LeaveAsItIs, Mild: plan.Lost == "",
 	}
 	if plan.Lost != "" {
 		page.Lost = append(page.Lost, plan.Lost)
@@ -206,14 +206,14 @@ func (p *pages) undo(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.done(entryURL(id), fmt.Sprintf("It is undone: %s.", changeOf(entry).Sentence()))
+	return v.done(entryURL(id), phrase.Undone(changeOf(entry)))
 }
 
 // notUndone goes to the entry that can't be undone, if there is one, and says why.
 func (p *pages) notUndone(v *visit, id store.ChangeID, err error) error {
 	text, code := mistakeOf(err)
 	if _, missing := p.Admin.JournalEntry(v.r.Context(), id); missing != nil {
-		return failure{code, "That didn’t work", text}
+		return failure{code, phrase.NotUndone, text}
 	}
 	return v.leave(entryURL(id), text, "bad")
 }

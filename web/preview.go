@@ -77,7 +77,7 @@ func previewURL(to string) string { return "/preview?to=" + url.QueryEscape(to) 
 
 func (p *pages) showPreview(v *visit) error {
 	query := v.r.URL.Query()
-	return v.show("preview", "What would happen?", previewPage{Outside: admin.Outside, Form: admin.PreviewRequest{
+	return v.show("preview", phrase.PreviewTitle, previewPage{Outside: admin.Outside, Form: admin.PreviewRequest{
 		From: query.Get("from"), To: query.Get("to"), As: query.Get("as"), IP: query.Get("ip"), Helo: query.Get("helo"),
 	}})
 }
@@ -100,7 +100,7 @@ func (p *pages) preview(v *visit) error {
 	case err == nil:
 		page.Result = p.previewResultOf(preview)
 	}
-	return v.showForm("preview", "What would happen?", &page, &page.Mistake, err)
+	return v.showForm("preview", phrase.PreviewTitle, &page, &page.Mistake, err)
 }
 
 func (p *pages) previewResultOf(a admin.Preview) *previewResult {

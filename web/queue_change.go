@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"strings"
 
 	"postroom/store"
 	"postroom/store/admin"
@@ -56,9 +55,9 @@ func aboutSelection(filter queueFilter, s admin.QueueSelection) string {
 	case len(s.Messages) > 0:
 		return phrase.Plural(int64(len(s.Messages)), "message", "messages")
 	case filter.Message == "" && s.Message != "":
-		return "the message " + s.Message
+		return phrase.QueuedMessage(s.Message)
 	case !filter.Any():
-		return "the whole queue"
+		return phrase.WholeQueue
 	}
 	return "mail" + filter.Text()
 }
@@ -99,19 +98,19 @@ func (p *pages) confirmReturn(v *visit) error {
 		return err
 	}
 	if len(waiting) == 0 {
-		return v.leave(messageURL(id.String()), "This message isn’t in the queue any more; its way shows what happened.", "bad")
+		return v.leave(messageURL(id.String()), phrase.LeftTheQueue, "bad")
 	}
 	return v.confirm(returnLoss(waiting[0]))
 }
 
 func returnLoss(m queuedMessage) confirmPage {
 	page := confirmPage{
-		Title: "Return the message " + m.ID + "?", Back: messageURL(m.ID), BackText: "Message " + m.ID,
-		Action: "/queue/return", Hidden: []hiddenField{{"message", m.ID}}, Button: "Return it to its sender", Drop: "Drop it, tell nobody",
-		Lost: []string{fmt.Sprintf("It is not tried again. %s gets a report that says it could not be delivered to:", m.From)},
+		Title: phrase.ReturnOne(m.ID), Back: messageURL(m.ID), BackText: "Message " + m.ID,
+		Action: "/queue/return", Hidden: []hiddenField{{"message", m.ID}}, Button: phrase.ReturnToSender, Drop: phrase.DropSilently,
+		Lost: []string{phrase.ReturnedTo(m.From)},
 	}
 	if m.From == "" {
-		page.Lost, page.Button = []string{"It is not tried again. It is a report itself, so nobody is told; it is just dropped. It was for:"}, "Drop it"
+		page.Lost, page.Button = []string{phrase.ReportDropped}, "Drop it"
 		page.Drop = ""
 	}
 	for _, r := range m.Recipients {
@@ -138,7 +137,7 @@ func (p *pages) confirmReturnOfMany(v *visit, selection admin.QueueSelection) er
 	case err != nil:
 		return err
 	case n == 0:
-		return v.leave(filter.url(0), "Nothing of that is in the queue any more.", "bad")
+		return v.leave(filter.url(0), phrase.NothingQueued, "bad")
 	}
 	return v.confirm(returnOfMany(filter, chosen, n, exact))
 }
@@ -146,38 +145,21 @@ func (p *pages) confirmReturnOfMany(v *visit, selection admin.QueueSelection) er
 // returnOfMany asks about the messages that were chosen, or about all that a filter
 // lets through.
 func returnOfMany(filter queueFilter, chosen []string, n int64, exact bool) confirmPage {
-	count := phrase.Plural(n, "recipient", "recipients")
-	if !exact {
-		count = "more than " + count
-	}
 	page := confirmPage{
-		Title: "Return mail for " + count + "?", Back: filter.url(0), BackText: "Queue", Action: "/queue/return",
-		Button: "Return it to its senders", Drop: "Drop it, tell nobody",
-		Lost: []string{
-			fmt.Sprintf("This is %s%s.", wholeOr(filter), strings.TrimSuffix(filter.Text(), ", held")),
-			"It is not tried again. Each sender gets a report that says what could not be delivered to whom; what has no sender is just dropped.",
-		},
+		Title: phrase.ReturnMany(n, exact), Back: filter.url(0), BackText: "Queue", Action: "/queue/return",
+		Button: phrase.ReturnToSenders, Drop: phrase.DropSilently,
+		Lost: []string{filter.part().Whole(), phrase.ReturnedToAll},
 	}
 	if len(chosen) == 0 {
 		page.Hidden = filter.Hidden()
 		return page
 	}
-	page.Lost[0] = fmt.Sprintf("This is the %s that you ticked:", phrase.Plural(int64(len(chosen)), "message", "messages"))
+	page.Lost[0] = phrase.Ticked(int64(len(chosen)))
 	page.Items = chosen
 	for _, id := range chosen {
 		page.Hidden = append(page.Hidden, hiddenField{"message", id})
 	}
 	return page
-}
-
-func wholeOr(filter queueFilter) string {
-	switch {
-	case filter.Held:
-		return "all held mail in the queue"
-	case filter.Named():
-		return "all mail in the queue"
-	}
-	return "the whole queue"
 }
 
 // returnQueue returns mail to its senders, or drops it without a word.

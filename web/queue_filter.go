@@ -50,7 +50,11 @@ func (f queueFilter) Ages() []choice {
 
 // Text says what of the queue it is, behind a number.
 func (f queueFilter) Text() string {
-	return phrase.QueuePart{Message: f.Message, Domain: f.Domain, Sender: f.Sender, Age: f.Age, Reply: f.Reply, Held: f.Held}.Text()
+	return f.part().Text()
+}
+
+func (f queueFilter) part() phrase.QueuePart {
+	return phrase.QueuePart{Message: f.Message, Domain: f.Domain, Sender: f.Sender, Age: f.Age, Reply: f.Reply, Held: f.Held}
 }
 
 // ReturnURL is the page that asks before all of it goes back.

@@ -390,3 +390,13 @@ func (u Undo) Items() []string {
 	}
 	return items
 }
+
+// What is said where a change is taken back.
+const (
+	UndoTitle   = "Undo this change?"
+	LeaveAsItIs = "Leave it as it is"
+	NotUndone   = "That didn’t work"
+)
+
+// Undone says that a change was taken back, by the entry that this left.
+func Undone(entry Change) string { return "It is undone: " + entry.Sentence() + "." }

@@ -1,5 +1,8 @@
 package phrase
 
+// PreviewTitle is the title of the page that tells the way of a mail before it is sent.
+const PreviewTitle = "What would happen?"
+
 // Fate is what a mail that is asked about would come to.
 type Fate struct {
 	Taken, Later bool // else it is refused
