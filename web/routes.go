@@ -7,13 +7,14 @@ import (
 	"strings"
 )
 
-// A need says what a visitor must be to use a route.
+// A need says what a visitor must be to use a route. The zero need is none: a route
+// that declares nothing must not be open by accident.
 type need uint8
 
 const (
-	needNobody need = iota // open to everyone
-	needUser               // signed in, with an enabled account
-	needAdmin              // signed in, an enabled administrator
+	needNobody need = iota + 1 // open to everyone
+	needUser                   // signed in, with an enabled account
+	needAdmin                  // signed in, an enabled administrator
 
 	// lately is added to one of the two above where harm can be done: the password
 	// must have been given in the last minutes, see confirmFor.
@@ -179,10 +180,14 @@ func (p *pages) routes() []route {
 	}
 }
 
-// mux answers each path of the table for the methods that it lists there.
+// mux answers each path of the table for the methods that it lists there. It panics
+// over a route that doesn't say who may use it.
 func (p *pages) mux() http.Handler {
 	byPath := make(map[string]map[string]route)
 	for _, r := range p.routes() {
+		if r.needs.who() == 0 {
+			panic("the route " + r.method + " " + r.path + " declares no need")
+		}
 		if byPath[r.path] == nil {
 			byPath[r.path] = make(map[string]route)
 		}
