@@ -268,9 +268,11 @@ func TestTrial(t *testing.T) {
 		t.Error("the page follows what has ended")
 	}
 	id := s.receive("kim@friends.example", 100, boss)
+	b.get("/").has(t, http.StatusOK, "Set up: 4 steps left")
 	f.trial.Message, f.trial.Stages = id.String(), nil
 	for range admin.TrialStages {
 		f.trial.Stages = append(f.trial.Stages, admin.TrialStage{Kind: admin.TrialSend, State: admin.TrialDone})
 	}
 	b.get("/setup/test").has(t, http.StatusOK, "It works: the test mail was sent, collected and deleted again.", "The message’s way", "Delivered into the maildrop", messageURL(id.String()), "Go on")
+	b.get("/").has(t, http.StatusOK, "Set up: 3 steps left")
 }
