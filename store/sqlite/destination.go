@@ -38,14 +38,11 @@ func (s *Store) ListDestinations(_ context.Context, q store.ListQuery, ways []st
 // destinations reads the part where it is asked for, even if it is behind the end.
 func (s *Store) destinations(q store.ListQuery, leadings string) (store.DestinationPart, error) {
 	part := store.DestinationPart{ListPart: store.ListPart[store.DestinationRow]{Offset: q.Offset}}
-	limit, text := int64(-1), ""
+	limit := int64(-1)
 	if q.Limit > 0 {
 		limit = q.Limit
 	}
-	if q.Text != "" {
-		text = "%" + likely.Replace(q.Text) + "%"
-	}
-	rows, err := s.query(listDestinations, leadings, text, limit, q.Offset)
+	rows, err := s.query(listDestinations, leadings, q.Text, limit, q.Offset)
 	if err != nil {
 		return part, err
 	}
@@ -61,36 +58,32 @@ func (s *Store) destinations(q store.ListQuery, leadings string) (store.Destinat
 // none.
 const listDestinations = `
 	WITH
-	leading AS MATERIALIZED (
-		SELECT value ->> 'Destination' AS key, value ->> 'Waits' AS waits, value ->> 'Follows' AS follows, value ->> 'Led' AS led
-		FROM json_each(?1)
-	),
 	counted AS (
-		SELECT key, SUM(waiting) AS waiting, SUM(held) AS held, MIN(first) AS first, MAX(failures) AS failures, MAX(host) AS host
+		SELECT key, SUM(waiting) AS waiting, SUM(held) AS held, MIN(first) AS first, MAX(failures) AS failures, MAX(host) AS host,
+			MAX(led_waits) AS led_waits, MAX(follows) AS follows, MAX(led) AS led
 		FROM (
-			SELECT domain AS key, waiting, held, first, NULL AS failures, NULL AS host FROM (` + queuedParts + `)
-			UNION ALL SELECT key, 0, 0, NULL, failures, host FROM destination
-			UNION ALL SELECT domain, 0, 0, NULL, 0, NULL FROM pause
-			UNION ALL SELECT key, 0, 0, NULL, 0, NULL FROM leading
+			SELECT domain AS key, waiting, held, first, NULL AS failures, NULL AS host, NULL AS led_waits, NULL AS follows, NULL AS led
+			FROM (` + queuedParts + `)
+			UNION ALL SELECT key, 0, 0, NULL, failures, host, NULL, NULL, NULL FROM destination
+			UNION ALL SELECT domain, 0, 0, NULL, 0, NULL, NULL, NULL, NULL FROM pause
+			UNION ALL SELECT value ->> 'Destination', 0, 0, NULL, 0, NULL, value ->> 'Waits', value ->> 'Follows', value ->> 'Led' FROM json_each(?1)
 		)
 		GROUP BY key
 		HAVING SUM(waiting) + SUM(held) > 0 OR MAX(failures) IS NOT NULL
 	),
 	judged AS (
-		SELECT c.key, c.waiting, c.held, c.first, COALESCE(l.led, 0) AS led,
-			c.waiting + c.held + COALESCE(l.waits, 0) AS waits,
-			COALESCE(NULLIF(l.follows, ''), c.key) AS judge,
-			IIF(l.follows <> '', (SELECT host FROM destination WHERE key = l.follows), c.host) AS host,
+		SELECT key, waiting, held, first, COALESCE(led, 0) AS led,
+			waiting + held + COALESCE(led_waits, 0) AS waits,
+			COALESCE(NULLIF(follows, ''), key) AS judge,
+			IIF(follows <> '', (SELECT d.host FROM destination AS d WHERE d.key = follows), host) AS host,
 			CASE
-			WHEN c.key NOT LIKE 'relay _%' AND substr(c.key, 1, instr(c.key || ' ', ' ') - 1) IN (SELECT domain FROM pause) THEN 'paused'
-			WHEN IIF(l.follows <> '', (SELECT failures FROM destination WHERE key = l.follows), c.failures) > 0 THEN 'failing'
+			WHEN key NOT LIKE 'relay _%' AND substr(key, 1, instr(key || ' ', ' ') - 1) IN (SELECT domain FROM pause) THEN 'paused'
+			WHEN IIF(follows <> '', (SELECT d.failures FROM destination AS d WHERE d.key = follows), failures) > 0 THEN 'failing'
 			ELSE 'ok' END AS state
-		FROM counted AS c
-		LEFT JOIN leading AS l ON l.key = c.key
+		FROM counted
 	),
 	listed AS MATERIALIZED (
-		SELECT *, IIF(?2 = '', 1,
-			key || ' ' || state || ' ' || COALESCE(host, '') LIKE ?2 ESCAPE '!') AS asked
+		SELECT *, ?2 = '' OR instr(lower(key || ' ' || state || ' ' || COALESCE(host, '')), lower(?2)) > 0 AS asked
 		FROM judged
 	)
 	SELECT n.total, n.matching, n.failing, n.paused,
