@@ -131,7 +131,8 @@ func journalWhere(q store.JournalQuery) (where string, args []any) {
 		add(`instr(lower(subject), ?)`, strings.ToLower(q.About))
 	}
 	if q.Who != "" {
-		add(`instr(lower(who || ' ' || via || ' ' || client), ?)`, strings.ToLower(q.Who))
+		text := strings.ToLower(q.Who)
+		add(`(instr(lower(who), ?) OR instr(via, ?) OR instr(client, ?))`, text, text, text)
 	}
 	if conditions == nil {
 		return "", nil
