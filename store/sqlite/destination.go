@@ -42,7 +42,11 @@ func (s *Store) destinations(q store.ListQuery, leadings string) (store.Destinat
 	if q.Limit > 0 {
 		limit = q.Limit
 	}
-	rows, err := s.query(listDestinations, leadings, q.Text, limit, q.Offset)
+	list := listDestinations
+	if leadings != noLeadings {
+		list = listLedDestinations
+	}
+	rows, err := s.query(list, leadings, q.Text, limit, q.Offset)
 	if err != nil {
 		return part, err
 	}
@@ -53,17 +57,31 @@ func (s *Store) destinations(q store.ListQuery, leadings string) (store.Destinat
 	return part, err
 }
 
+// noLeadings is an empty list of Leadings as JSON.
+const noLeadings = "[]"
+
 // listDestinations counts the queue once for the counts and for the part, because
 // that takes longest. The recipient domain in a key is its first word; a relay has
-// none.
-const listDestinations = `
-	WITH
-	counted AS (
-		SELECT key, SUM(waiting) AS waiting, SUM(held) AS held, MIN(first) AS first, MAX(failures) AS failures, MAX(host) AS host,
-			MAX(led_waits) AS led_waits, MAX(follows) AS follows, MAX(led) AS led
-		FROM (
-			SELECT domain AS key, waiting, held, first, NULL AS failures, NULL AS host, NULL AS led_waits, NULL AS follows, NULL AS led
-			FROM (` + queuedParts + `)
+// none. listLedDestinations is the same where mail goes other ways than its domains'
+// own, which costs more: what Leadings say is added up with the rest, as a join with
+// them would look for each of many destinations in a list without an index.
+const (
+	listDestinations = countDestinations + `
+			UNION ALL SELECT key, 0, 0, NULL, failures, host FROM destination
+			UNION ALL SELECT domain, 0, 0, NULL, 0, NULL FROM pause
+		)
+		GROUP BY key
+		HAVING SUM(waiting) + SUM(held) > 0 OR MAX(failures) IS NOT NULL
+	),
+	judged AS (
+		SELECT key, waiting, held, first, 0 AS led, waiting + held AS waits, key AS judge, host, ` + destinationState + `
+			WHEN failures > 0 THEN 'failing'
+			ELSE 'ok' END AS state
+		FROM counted
+		WHERE ?1 = '` + noLeadings + `'
+	),` + selectDestinations
+
+	listLedDestinations = countLedDestinations + `
 			UNION ALL SELECT key, 0, 0, NULL, failures, host, NULL, NULL, NULL FROM destination
 			UNION ALL SELECT domain, 0, 0, NULL, 0, NULL, NULL, NULL, NULL FROM pause
 			UNION ALL SELECT value ->> 'Destination', 0, 0, NULL, 0, NULL, value ->> 'Waits', value ->> 'Follows', value ->> 'Led' FROM json_each(?1)
@@ -75,13 +93,34 @@ const listDestinations = `
 		SELECT key, waiting, held, first, COALESCE(led, 0) AS led,
 			waiting + held + COALESCE(led_waits, 0) AS waits,
 			COALESCE(NULLIF(follows, ''), key) AS judge,
-			IIF(follows <> '', (SELECT d.host FROM destination AS d WHERE d.key = follows), host) AS host,
-			CASE
-			WHEN key NOT LIKE 'relay _%' AND substr(key, 1, instr(key || ' ', ' ') - 1) IN (SELECT domain FROM pause) THEN 'paused'
+			IIF(follows <> '', (SELECT d.host FROM destination AS d WHERE d.key = follows), host) AS host, ` + destinationState + `
 			WHEN IIF(follows <> '', (SELECT d.failures FROM destination AS d WHERE d.key = follows), failures) > 0 THEN 'failing'
 			ELSE 'ok' END AS state
 		FROM counted
-	),
+	),` + selectDestinations
+
+	countDestinations = `
+	WITH
+	counted AS (
+		SELECT key, SUM(waiting) AS waiting, SUM(held) AS held, MIN(first) AS first, MAX(failures) AS failures, MAX(host) AS host
+		FROM (
+			SELECT domain AS key, waiting, held, first, NULL AS failures, NULL AS host
+			FROM (` + queuedParts + `)`
+
+	countLedDestinations = `
+	WITH
+	counted AS (
+		SELECT key, SUM(waiting) AS waiting, SUM(held) AS held, MIN(first) AS first, MAX(failures) AS failures, MAX(host) AS host,
+			MAX(led_waits) AS led_waits, MAX(follows) AS follows, MAX(led) AS led
+		FROM (
+			SELECT domain AS key, waiting, held, first, NULL AS failures, NULL AS host, NULL AS led_waits, NULL AS follows, NULL AS led
+			FROM (` + queuedParts + `)`
+
+	destinationState = `
+			CASE
+			WHEN key NOT LIKE 'relay _%' AND substr(key, 1, instr(key || ' ', ' ') - 1) IN (SELECT domain FROM pause) THEN 'paused'`
+
+	selectDestinations = `
 	listed AS MATERIALIZED (
 		SELECT *, ?2 = '' OR instr(lower(key || ' ' || state || ' ' || COALESCE(host, '')), lower(?2)) > 0 AS asked
 		FROM judged
@@ -106,6 +145,7 @@ const listDestinations = `
 	LEFT JOIN queue AS q ON q.id = d.first
 	LEFT JOIN pause AS p ON d.state = 'paused' AND p.domain = substr(d.key, 1, instr(d.key || ' ', ' ') - 1)
 	ORDER BY d.state = 'ok', d.waits DESC, d.key`
+)
 
 func scanDestination(rows *sql.Rows, part *store.DestinationPart, d *store.DestinationRow) error {
 	var since, oldest, success, failure, next int64
