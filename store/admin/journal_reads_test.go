@@ -47,6 +47,7 @@ var readers = []string{
 	"ListAccess",
 	"ListAccounts",
 	"ListAliases",
+	"ListDestinations",
 	"ListDomains",
 	"LoginBlocks",
 	"LoginSources",
