@@ -22,8 +22,9 @@ func TestEntryCommitsWithItsChange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	now := fromMicros(micros(time.Now())) // an old entry would soon be removed
 	add := func(name string) (*store.Change, error) {
-		c := &store.Change{At: time.UnixMicro(1), Who: "root", Via: "command line", Action: "domain.add", Subject: name, After: `{}`}
+		c := &store.Change{At: now, Who: "root", Via: "command line", Action: "domain.add", Subject: name, After: `{}`}
 		_, err := s.AddDomain(store.WithChange(t.Context(), c), store.Domain{Name: name})
 		return c, err
 	}
