@@ -118,7 +118,8 @@ const (
 
 	destinationState = `
 			CASE
-			WHEN key NOT LIKE 'relay _%' AND substr(key, 1, instr(key || ' ', ' ') - 1) IN (SELECT domain FROM pause) THEN 'paused'`
+			WHEN key IN (SELECT domain FROM pause) THEN 'paused'
+			WHEN instr(key, ' ') AND key NOT LIKE 'relay _%' AND substr(key, 1, instr(key, ' ') - 1) IN (SELECT domain FROM pause) THEN 'paused'`
 
 	selectDestinations = `
 	listed AS MATERIALIZED (
