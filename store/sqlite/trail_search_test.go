@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,15 +14,20 @@ import (
 // A searched is a store whose clock goes on by a minute with each message.
 type searched struct {
 	*directoryFixture
-	t   *testing.T
-	now time.Time
-	ids []store.MessageID
+	t     *testing.T
+	clock atomic.Int64 // microseconds; the store's background work reads it too
+	ids   []store.MessageID
 }
 
-func newSearched(t *testing.T) *searched {
+func newSearched(t *testing.T, change ...func(*Options)) *searched {
 	t.Helper()
-	f := &searched{t: t, now: time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)}
-	s, err := Open(t.Context(), Options{Dir: t.TempDir(), Now: func() time.Time { return f.now }})
+	f := &searched{t: t}
+	f.clock.Store(time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC).UnixMicro())
+	opts := Options{Dir: t.TempDir(), Now: f.at}
+	for _, c := range change {
+		c(&opts)
+	}
+	s, err := Open(t.Context(), opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,13 +36,16 @@ func newSearched(t *testing.T) *searched {
 	return f
 }
 
+func (f *searched) at() time.Time        { return time.UnixMicro(f.clock.Load()).UTC() }
+func (f *searched) wait(d time.Duration) { f.clock.Add(d.Microseconds()) }
+
 // refused notes a refusal of a client, a minute after the last.
 func (f *searched) refused(client, helo string) store.MessageID {
 	f.t.Helper()
-	f.now = f.now.Add(time.Minute)
+	f.wait(time.Minute)
 	id := f.NewMessageID()
 	f.Refused(store.Refusal{ID: id, From: "x@" + helo, To: []string{"alice@example.org"}, Events: []store.Event{
-		{Time: f.now, Kind: store.Rejected, Client: client, Helo: helo, Recipient: "alice@example.org"},
+		{Time: f.at(), Kind: store.Rejected, Client: client, Helo: helo, Recipient: "alice@example.org"},
 	}})
 	f.ids = append(f.ids, id)
 	return id
@@ -67,30 +76,30 @@ func TestTrailsAreFoundByWhatHappened(t *testing.T) {
 	f := newSearched(t)
 	f.domain(t, "example.org", false)
 	alice := f.account(t, store.Account{}, "alice@example.org")
-	start := f.now
+	start := f.at()
 	bad := f.refused("192.0.2.77", "Mail.Lottery.example.")
 	other := f.refused("192.0.2.200", "lottery.example")
 	six := f.refused("2001:db8::7", "mail.lotteryexample")
-	f.now = f.now.Add(time.Minute)
+	f.wait(time.Minute)
 	sent := f.queued(t, alice, "someone@elsewhere.example")
-	f.now = f.now.Add(time.Minute)
+	f.wait(time.Minute)
 	waiting := f.queued(t, alice, "later@elsewhere.example")
-	f.now = f.now.Add(time.Minute)
+	f.wait(time.Minute)
 	received := f.received(t, alice, 50)
 	if got := f.find(store.TrailQuery{Outcome: store.Relayed}); got != nil { // all is indexed by now
 		t.Errorf("sent before it is: %v", got)
 	}
 	item := f.item(sent)
-	err := f.Settle(t.Context(), store.Settlement{At: f.now, Outcomes: []store.Outcome{{
+	err := f.Settle(t.Context(), store.Settlement{At: f.at(), Outcomes: []store.Outcome{{
 		Item: item.ID, Message: sent, Recipient: item.Recipient.Address, Result: store.Sent, Events: []store.Event{
-			{Time: f.now, Kind: store.Attempt, Host: "mx1.elsewhere.example", IP: "198.51.100.4", Recipient: "someone@elsewhere.example", Outcome: "sent"},
-			{Time: f.now, Kind: store.Relayed, Host: "mx1.elsewhere.example", Recipient: "someone@elsewhere.example"},
+			{Time: f.at(), Kind: store.Attempt, Host: "mx1.elsewhere.example", IP: "198.51.100.4", Recipient: "someone@elsewhere.example", Outcome: "sent"},
+			{Time: f.at(), Kind: store.Relayed, Host: "mx1.elsewhere.example", Recipient: "someone@elsewhere.example"},
 		},
 	}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.Collected(store.Collection{Message: received, Account: alice, At: f.now, Client: "203.0.113.5", Protocol: "pop3s"})
+	f.Collected(store.Collection{Message: received, Account: alice, At: f.at(), Client: "203.0.113.5", Protocol: "pop3s"})
 	prefix := netip.MustParsePrefix
 	for _, test := range []struct {
 		it   string
@@ -209,7 +218,7 @@ func TestTrailsHavePages(t *testing.T) {
 // up at some time, says so, and can be taken up again.
 func TestHopelessSearchEnds(t *testing.T) {
 	f := newSearched(t)
-	from := f.now.UnixMilli() << 20
+	from := f.at().UnixMilli() << 20
 	err := f.write(t.Context(), 0, func(tx *tx) error {
 		for _, step := range []string{
 			`INSERT INTO trail (id, at, header_id, sender, recipients, refused) SELECT value, 0, '', '', '[]', 0 FROM n`,
@@ -239,23 +248,22 @@ func TestHopelessSearchEnds(t *testing.T) {
 }
 
 func TestTrailsThatAreTooOldLeaveNoKeys(t *testing.T) {
-	f := newSearched(t)
-	f.opts.KeepRefused, f.opts.KeepTrace = time.Hour, time.Hour
+	f := newSearched(t, func(o *Options) { o.KeepRefused, o.KeepTrace = time.Hour, time.Hour })
 	f.refused("192.0.2.1", "a.example")
 	f.domain(t, "example.org", false)
 	alice := f.account(t, store.Account{}, "alice@example.org")
 	id := f.received(t, alice, 50)
 	f.find(store.TrailQuery{Outcome: store.Rejected}) // indexed
-	f.Collected(store.Collection{Message: id, Account: alice, At: f.now, Client: "203.0.113.5", Protocol: "pop3s"})
-	if err := f.RemoveEntries(t.Context(), store.Removal{Account: alice, At: f.now, Messages: []store.MessageID{id}, Client: "203.0.113.5", Protocol: "pop3s"}); err != nil {
+	f.Collected(store.Collection{Message: id, Account: alice, At: f.at(), Client: "203.0.113.5", Protocol: "pop3s"})
+	if err := f.RemoveEntries(t.Context(), store.Removal{Account: alice, At: f.at(), Messages: []store.MessageID{id}, Client: "203.0.113.5", Protocol: "pop3s"}); err != nil {
 		t.Fatal(err)
 	}
 	f.find(store.TrailQuery{Outcome: store.Deleted}) // again
 	if err := f.reap(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	f.now = f.now.Add(2 * time.Hour)
-	if err := f.expire(t.Context(), f.now); err != nil {
+	f.wait(2 * time.Hour)
+	if err := f.expire(t.Context(), f.at()); err != nil {
 		t.Fatal(err)
 	}
 	for _, table := range []string{"trail", "event", "trail_new", "trail_key"} {
