@@ -99,7 +99,7 @@ var sections = []navigation{
 	}},
 	{"Server", []link{
 		{"Certificate", "/certificate", "certificate"},
-		{"Long work", "/work", "work"},
+		{"Long work", "/long-work", "long-work"},
 		{"Journal", "/journal", "journal"},
 	}},
 	{"You", []link{

@@ -87,9 +87,9 @@ func (p *pages) routes() []route {
 		{"GET", "/queue/return", needAdmin | lately, p.confirmReturn},
 		{"POST", "/queue/return", needAdmin | lately, p.returnQueue},
 
-		{"GET", "/work", needAdmin, p.showWorks},
-		{"GET", "/work/{id}", needAdmin, p.showWork},
-		{"POST", "/work/{id}/stop", needAdmin, p.stopWork},
+		{"GET", "/long-work", needAdmin, p.showWorks},
+		{"GET", "/long-work/{id}", needAdmin, p.showWork},
+		{"POST", "/long-work/{id}/stop", needAdmin, p.stopWork},
 
 		{"GET", "/destinations", needAdmin, p.showDestinations},
 		{"POST", "/destinations", needAdmin, p.changeDestination},

@@ -30,7 +30,7 @@ func (r route) example(s *site) string {
 		return messageURL(s.receive("kim@friends.example", 100, boss).String()) + "/sender"
 	case "/accounts/selected":
 		return "/accounts/selected?do=disable&account=ticked@example.org"
-	case "/work/{id}", "/work/{id}/stop":
+	case "/long-work/{id}", "/long-work/{id}/stop":
 		return strings.Replace(r.path, "{id}", s.begin().id, 1)
 	case "/lists/remove", "/lists/change":
 		return r.path + "?action=block&what=lost.example"

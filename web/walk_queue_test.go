@@ -95,7 +95,7 @@ func TestAdministratorStopsLongWork(t *testing.T) {
 	w.reads("#work", "Dropping mail for big.example", "running", phrase.Steps("drop", 0, 20_000))
 	w.run("leave it", chromedp.Click(css(`#work a[href^="/queue"]`)), chromedp.WaitVisible(css("#domain")))
 	queue.let(4)
-	w.run("come back", chromedp.Click(css(`.side a[href="/work"]`)), chromedp.WaitVisible(css("#works")))
+	w.run("come back", chromedp.Click(css(`.side a[href="/long-work"]`)), chromedp.WaitVisible(css("#works")))
 	w.reads("#works", "Dropping mail for big.example", "of 20", "running")
 	w.look("works-running")
 	w.run("look closer", chromedp.EmulateViewport(1280, 900), chromedp.Click(css(`#works th a`)), chromedp.WaitVisible(css(`#work progress[value="2000"]`)))
@@ -118,7 +118,7 @@ func TestAdministratorStopsLongWork(t *testing.T) {
 	here, err := chromedp.Run(w.ctx, chromedp.Location())
 	s.must(err)
 	scripts(true)
-	w.run("look again without script", chromedp.Click(css(`#work a[href^="/work/"]`)), chromedp.WaitVisible(css(`#work progress[value="5000"]`)))
+	w.run("look again without script", chromedp.Click(css(`#work a[href^="/long-work/"]`)), chromedp.WaitVisible(css(`#work progress[value="5000"]`)))
 	queue.let(10)
 	w.run("wait without script", chromedp.WaitVisible(css(`#work progress[value="10000"]`)))
 	scripts(false) // a page that is loaded anew all the time may lose a click

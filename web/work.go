@@ -55,7 +55,7 @@ func workURL(id string, t task) string {
 	for name, values := range t.query {
 		query[name] = values
 	}
-	return "/work/" + url.PathEscape(id) + "?" + query.Encode()
+	return "/long-work/" + url.PathEscape(id) + "?" + query.Encode()
 }
 
 // A workPage shows how far some work is.
@@ -119,7 +119,7 @@ func (p *pages) showWork(v *visit) error {
 	page := workPage{workRow: p.workRowOf(w), Steps: phrase.Steps(w.Kind, w.Done, w.Total), Left: phrase.TimeLeft(w.Left(p.Now())), Reload: v.r.URL.RequestURI()}
 	switch w.State {
 	case admin.WorkRunning:
-		page.Stop = "/work/" + url.PathEscape(w.ID) + "/stop"
+		page.Stop = "/long-work/" + url.PathEscape(w.ID) + "/stop"
 		v.refresh = refreshed
 	case admin.WorkDone:
 		page.Ended = phrase.Worked(w.Kind, w.Changed)
@@ -173,7 +173,7 @@ func (p *pages) stopWork(v *visit) error {
 	if err := v.form(); err != nil {
 		return err
 	}
-	id, to := v.r.PathValue("id"), v.back("/work")
+	id, to := v.r.PathValue("id"), v.back("/long-work")
 	if err := p.Admin.StopWork(id); errors.Is(err, store.ErrNotFound) {
 		return v.leave(to, "", "")
 	} else if err != nil {

@@ -56,13 +56,13 @@ func (st *stint) reach(done int64) {
 func TestWorkShowsHowFarItIs(t *testing.T) {
 	s := newSite(t)
 	b := s.signedIn()
-	b.get("/work").has(t, http.StatusOK, "Nothing runs")
+	b.get("/long-work").has(t, http.StatusOK, "Nothing runs")
 	st := s.begin()
-	page := "/work/" + st.id
+	page := "/long-work/" + st.id
 	b.get(page).has(t, http.StatusOK, "Holding mail for big.example", "running", "It is about to begin.", boss, `<noscript><meta http-equiv="refresh" content="2"></noscript>`)
 	st.reach(25)
 	b.get(page).has(t, http.StatusOK, `value="25" max="100"`, "25 of 100 recipients so far.", "Leave it to go on", `href="/queue?domain=big.example"`)
-	b.get("/work").has(t, http.StatusOK, "Holding mail for big.example", "25 of 100", `aria-current="page"`)
+	b.get("/long-work").has(t, http.StatusOK, "Holding mail for big.example", "25 of 100", `aria-current="page"`)
 	b.follow(b.post(page+"/stop", "back", page)).has(t, http.StatusOK, "stopped", "25 recipients are held, and not sent before being released.", "The rest, 75 recipients, is as it was.")
 	if a := b.get(page); strings.Contains(a.body, "refresh") || strings.Contains(a.body, "/stop") {
 		t.Error("what has ended is loaded anew, or can be stopped")
@@ -79,7 +79,7 @@ func TestWorkShowsHowFarItIs(t *testing.T) {
 		st.reach(90)
 		st.end <- test.err
 		s.eventually("it ends", func() bool { w, err := s.admin.Work(st.id); return err == nil && w.State != admin.WorkRunning })
-		a := b.get("/work/" + st.id)
+		a := b.get("/long-work/" + st.id)
 		a.has(t, http.StatusOK, test.texts...)
 		if strings.Contains(a.body, "secret detail") {
 			t.Error("the page shows what is for the log")
@@ -96,20 +96,20 @@ func TestWorkIsForgotten(t *testing.T) {
 	_, err := s.admin.HoldQueue(t.Context(), admin.QueueSelection{Domain: "far.example"})
 	s.must(err)
 	st := s.begin()
-	page := "/work/" + st.id + "?" + url.Values{"queue": {"yes"}, "domain": {"big.example"}, "to": {"/queue"}, "do": {"hold"}}.Encode()
+	page := "/long-work/" + st.id + "?" + url.Values{"queue": {"yes"}, "domain": {"big.example"}, "to": {"/queue"}, "do": {"hold"}}.Encode()
 	b.get(page).has(t, http.StatusOK, "running")
 	s.restart()
 	b.get(page).has(t, http.StatusNotFound, "The server was started anew", "begin it again for the rest",
 		"Now there are 2 recipients for big.example in the queue, and 0 of them are held.", `href="/queue?domain=big.example"`)
-	b.follow(b.post("/work/"+st.id+"/stop", "back", page)).has(t, http.StatusNotFound, "The server was started anew")
-	b.get("/work/"+st.id+"?to=//evil.example").has(t, http.StatusNotFound, `<a role="button" href="/">Go on</a>`)
+	b.follow(b.post("/long-work/"+st.id+"/stop", "back", page)).has(t, http.StatusNotFound, "The server was started anew")
+	b.get("/long-work/"+st.id+"?to=//evil.example").has(t, http.StatusNotFound, `<a role="button" href="/">Go on</a>`)
 	later := s.begin()
 	later.end <- nil
 	s.eventually("it ends", func() bool { w, err := s.admin.Work(later.id); return err == nil && w.State == admin.WorkDone })
 	s.wait(2 * time.Hour)
 	b = s.signedIn()
-	b.get("/work").has(t, http.StatusOK, "Nothing runs")
-	b.get("/work/"+later.id).has(t, http.StatusNotFound, "This work is over")
+	b.get("/long-work").has(t, http.StatusOK, "Nothing runs")
+	b.get("/long-work/"+later.id).has(t, http.StatusNotFound, "This work is over")
 }
 
 func TestTickedMessages(t *testing.T) {
