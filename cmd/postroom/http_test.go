@@ -86,21 +86,26 @@ func hurried(t *testing.T, h http.Handler) net.Addr {
 // Clients that are slow on purpose lose their connection.
 func TestServeHTTPEndsSlowClients(t *testing.T) {
 	much := strings.Repeat("x", 64<<20)
+	gaveUp := make(chan struct{}, 1) // an answer that nobody reads has ended
 	addr := hurried(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := io.Copy(io.Discard, r.Body); err != nil {
 			http.Error(w, "too slow", http.StatusRequestTimeout)
 			return
 		}
 		_, _ = io.WriteString(w, much) // whoever asked is slow
+		gaveUp <- struct{}{}
 	}))
-	for name, slow := range map[string]struct{ begin, drip string }{
-		"that says nothing":             {"", ""},
-		"that never ends a line":        {"GET / HTTP/1.1\r\nHost: x\r\nX: ", "x"},
-		"that never ends its header":    {"GET / HTTP/1.1\r\nHost: x\r\n", "X: x\r\n"},
-		"that never ends its body":      {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n", "x"},
-		"that never ends its chunks":    {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n"},
-		"that doesn't read its answer":  {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", ""},
-		"that waits after it was asked": {"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n", ""},
+	for name, slow := range map[string]struct {
+		begin, drip string
+		late        bool // it reads only when the server has given up
+	}{
+		"that says nothing":             {},
+		"that never ends a line":        {begin: "GET / HTTP/1.1\r\nHost: x\r\nX: ", drip: "x"},
+		"that never ends its header":    {begin: "GET / HTTP/1.1\r\nHost: x\r\n", drip: "X: x\r\n"},
+		"that never ends its body":      {begin: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n", drip: "x"},
+		"that never ends its chunks":    {begin: "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", drip: "1\r\nx\r\n"},
+		"that doesn't read its answer":  {begin: "GET / HTTP/1.1\r\nHost: x\r\n\r\n", late: true},
+		"that waits after it was asked": {begin: "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -115,12 +120,17 @@ func TestServeHTTPEndsSlowClients(t *testing.T) {
 			if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
 				t.Fatal(err)
 			}
+			if slow.late {
+				<-gaveUp
+			}
 			if slow.drip == "" {
-				if n, err := io.Copy(io.Discard, &late{c, time.Second}); isTimeout(err) || n > int64(len(much))/2 {
+				if n, err := io.Copy(io.Discard, c); isTimeout(err) || n > int64(len(much))/2 {
 					t.Errorf("the connection is kept: %v after %d octets", err, n)
 				}
 				return
 			}
+			pace := time.NewTicker(5 * time.Millisecond)
+			defer pace.Stop()
 			for {
 				if _, err := io.WriteString(c, slow.drip); err != nil {
 					if isTimeout(err) {
@@ -128,22 +138,10 @@ func TestServeHTTPEndsSlowClients(t *testing.T) {
 					}
 					return
 				}
-				time.Sleep(5 * time.Millisecond) // to be slow is what is tested
+				<-pace.C
 			}
 		})
 	}
-}
-
-// late begins to read only after a while.
-type late struct {
-	net.Conn
-	wait time.Duration
-}
-
-func (l *late) Read(p []byte) (int, error) {
-	time.Sleep(l.wait)
-	l.wait = 0
-	return l.Conn.Read(p)
 }
 
 func isTimeout(err error) bool {
