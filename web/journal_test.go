@@ -3,8 +3,6 @@ package web
 import (
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -126,52 +124,31 @@ func TestJournalNamesWhoDidIt(t *testing.T) {
 // is told why that can't be done twice.
 func TestAdministratorUndoesARemoval(t *testing.T) {
 	s := newSite(t)
-	ctx := chromium(t)
 	s.account(admin.NewAccount{Address: "anna@example.org", Password: bossPassword, Admin: true})
 	s.alias("info@example.org", boss, "anna@example.org")
 	anna := s.signedInAs("anna@example.org")
 	anna.follow(anna.post(aliasURL("info@example.org")+"/remove")).has(t, http.StatusOK)
 	s.wait(3 * time.Minute)
-	run := func(what string, steps ...chromedp.Action[chromedp.Void]) {
-		t.Helper()
-		if err := chromedp.Do(ctx, steps...); err != nil {
-			t.Fatalf("%s: %v", what, err)
-		}
-	}
-	text := func(selector string) string {
-		t.Helper()
-		text, err := chromedp.Run(ctx, chromedp.Text(css(selector)))
-		if err != nil {
-			t.Fatalf("read %s: %v", selector, err)
-		}
-		return text
-	}
-	folder := os.Getenv("POSTROOM_SCREENSHOTS")
-	picture := func(name string) {
-		if folder != "" {
-			photograph(t, ctx, filepath.Join(folder, "journal-"+name))
-		}
-	}
 	entry := entryURL(s.newest("info@example.org").ID)
-	run("sign in", chromedp.EmulateViewport(1280, 900), signIn(s))
-	run("look into the journal", chromedp.Click(css(`.side a[href="/journal"]`)), chromedp.WaitVisible(css("#about")))
-	picture("list")
-	run("look for the alias", chromedp.SendKeys(css("#about"), "info@\r"), chromedp.WaitVisible(css(`#about[value="info@"]`)))
-	wantAll(t, text("main table"), "anna@example.org removed the alias info@example.org → "+boss+", anna@example.org", "web, 127.0.0.1")
-	run("open it", chromedp.Click(css(`main a[href="`+entry+`"]`)), chromedp.WaitVisible(css("#undo-title")))
-	wantAll(t, text("main"), "3 min ago", "anna@example.org", "Before", "After", "gone")
-	picture("entry")
-	run("ask for the undo", chromedp.Click(css(`main a[href="`+entry+`/undo"]`)), chromedp.WaitVisible(css(".confirm")))
-	wantAll(t, text(".confirm"), "Undo this change?", "info@example.org is brought back", "targets: "+boss+", anna@example.org")
-	picture("confirm")
-	run("undo it", chromedp.Click(css(".confirm button")), chromedp.WaitVisible(css(".notice.good")))
-	wantAll(t, text("main"), "It is undone", "undone", "by entry")
-	picture("undone")
+	w := newWalk(t, s)
+	w.run("look into the journal", chromedp.Click(css(`.side a[href="/journal"]`)), chromedp.WaitVisible(css("#about")))
+	w.look("journal-list")
+	w.run("look for the alias", chromedp.SendKeys(css("#about"), "info@\r"), chromedp.WaitVisible(css(`#about[value="info@"]`)))
+	w.reads("main table", "anna@example.org removed the alias info@example.org → "+boss+", anna@example.org", "web, 127.0.0.1")
+	w.run("open it", chromedp.Click(css(`main a[href="`+entry+`"]`)), chromedp.WaitVisible(css("#undo-title")))
+	w.reads("main", "3 min ago", "anna@example.org", "Before", "After", "gone")
+	w.look("journal-entry")
+	w.run("ask for the undo", chromedp.Click(css(`main a[href="`+entry+`/undo"]`)), chromedp.WaitVisible(css(".confirm")))
+	w.reads(".confirm", "Undo this change?", "info@example.org is brought back", "targets: "+boss+", anna@example.org")
+	w.look("journal-confirm")
+	w.run("undo it", chromedp.Click(css(".confirm button")), chromedp.WaitVisible(css(".notice.good")))
+	w.reads("main", "It is undone", "undone", "by entry")
+	w.look("journal-undone")
 	aliases, err := s.admin.Aliases(t.Context())
 	if err != nil || len(aliases) != 1 || strings.Join(aliases[0].Targets, " ") != boss+" anna@example.org" {
 		t.Errorf("the aliases are %+v, %v", aliases, err)
 	}
-	run("undo it again", chromedp.Navigate(s.http.URL+entry+"/undo"), chromedp.WaitVisible(css(".notice.bad")))
-	wantAll(t, text(".notice.bad"), "This was undone already, by entry")
-	picture("refused")
+	w.run("undo it again", chromedp.Navigate(s.http.URL+entry+"/undo"), chromedp.WaitVisible(css(".notice.bad")))
+	w.reads(".notice.bad", "This was undone already, by entry")
+	w.look("journal-refused")
 }

@@ -1,8 +1,6 @@
 package web
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -12,36 +10,22 @@ import (
 // is mended then.
 func TestUserGoesAway(t *testing.T) {
 	s, _ := newUserSite(t)
-	ctx := chromium(t)
-	run := func(what string, steps ...chromedp.Action[chromedp.Void]) {
-		t.Helper()
-		if err := chromedp.Do(ctx, steps...); err != nil {
-			t.Fatalf("%s: %v", what, err)
-		}
-	}
-	folder := os.Getenv("POSTROOM_SCREENSHOTS")
-	picture := func(name string) {
-		if folder != "" {
-			photograph(t, ctx, filepath.Join(folder, "away-"+name))
-		}
-	}
-	run("sign in", chromedp.EmulateViewport(1280, 900), chromedp.Navigate(s.http.URL+"/"),
+	w := &walk{t, s, chromium(t)}
+	w.run("sign in", chromedp.EmulateViewport(1280, 900), chromedp.Navigate(s.http.URL+"/"),
 		chromedp.SendKeys(css("#username"), user), chromedp.SendKeys(css("#password"), bossPassword+"\r"),
 		chromedp.WaitVisible(css(`.side a[href="/me/vacation"]`)))
-	run("write a notice", chromedp.Click(css(`.side a[href="/me/vacation"]`)),
+	w.run("write a notice", chromedp.Click(css(`.side a[href="/me/vacation"]`)),
 		chromedp.SendKeys(css("#vacation-subject"), "Away"), chromedp.SendKeys(css("#vacation-text"), "I am back on Monday."),
 		chromedp.Click(css(`button[value="on"]`)), chromedp.WaitVisible(css("#vacation .badge.good")))
-	picture("notice")
-	run("forward to a wrong address", chromedp.Click(css(`.side a[href="/me/forwarding"]`)),
+	w.look("away-notice")
+	w.run("forward to a wrong address", chromedp.Click(css(`.side a[href="/me/forwarding"]`)),
 		chromedp.SendKeys(css("#forward-targets"), "bos@example.org"), chromedp.Click(css(`button[value="save"]`)),
 		chromedp.WaitVisible(css(`button[value="anyway"]`)))
-	picture("doubt")
-	doubt, err := chromedp.Run(ctx, chromedp.Text(css(".notice.warn")))
-	s.must(err)
-	wantAll(t, doubt, "Nothing has been saved yet", "Nobody has the address bos@example.org")
-	run("mend it", chromedp.Clear(css("#forward-targets")), chromedp.SendKeys(css("#forward-targets"), boss),
+	w.look("away-doubt")
+	w.reads(".notice.warn", "Nothing has been saved yet", "Nobody has the address bos@example.org")
+	w.run("mend it", chromedp.Clear(css("#forward-targets")), chromedp.SendKeys(css("#forward-targets"), boss),
 		chromedp.Click(css(`button[value="save"]`)), chromedp.WaitVisible(css(`button[value="stop"]`)))
-	picture("forwarded")
+	w.look("away-forwarded")
 	f, err := s.admin.Forward(t.Context(), user)
 	if err != nil || len(f.Targets) != 1 || f.Targets[0] != boss || !f.Keep {
 		t.Errorf("it is forwarded to %+v, %v", f, err)
